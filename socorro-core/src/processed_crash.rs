@@ -1,0 +1,82 @@
+//! A processed crash: what a processor found out, as one JSON object.
+//!
+//! The keys are those of Socorro 2.x (`signature`, `reason`, `address`, ...) and `json_dump` in the
+//! shape of `minidump-stackwalk --json`. The processor's rules fill them; here is only what
+//! storages and readers need to know.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// Names of entries that more than one program reads.
+pub mod key {
+    /// The signature: a string that groups crashes of one cause.
+    pub const SIGNATURE: &str = "signature";
+    /// When processing ended, ISO 8601 UTC.
+    pub const COMPLETED: &str = "completed_datetime";
+    /// The crash id.
+    pub const UUID: &str = "uuid";
+    /// Whether the stack could be walked.
+    pub const SUCCESS: &str = "success";
+    /// Notes of the processor and its rules: one string, joined with `; `.
+    pub const PROCESSOR_NOTES: &str = "processor_notes";
+    /// The stack walker's result.
+    pub const JSON_DUMP: &str = "json_dump";
+}
+
+/// The processed crash, as stored (`<id>.jsonz`, `processed_data:json`).
+#[derive(Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ProcessedCrash(Map<String, Value>);
+
+impl ProcessedCrash {
+    /// Reads a processed crash from JSON text. It must be one object.
+    pub fn from_json(json: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(json)
+    }
+
+    /// The JSON text that [`Self::from_json`] reads.
+    pub fn to_json(&self) -> Vec<u8> {
+        // Unwrap safety: a map of JSON values with string keys always serialises.
+        serde_json::to_vec(&self.0).unwrap()
+    }
+
+    /// All entries.
+    pub fn entries(&self) -> &Map<String, Value> {
+        &self.0
+    }
+
+    /// The entry of that name, whatever its type.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
+    }
+
+    /// The entry of that name if it is a string.
+    pub fn get_str(&self, name: &str) -> Option<&str> {
+        self.0.get(name)?.as_str()
+    }
+
+    /// Sets an entry; what was there is replaced.
+    pub fn set(&mut self, name: impl Into<String>, value: impl Into<Value>) {
+        self.0.insert(name.into(), value.into());
+    }
+
+    /// Takes an entry out.
+    pub fn remove(&mut self, name: &str) -> Option<Value> {
+        self.0.remove(name)
+    }
+
+    /// The signature, if there is one.
+    pub fn signature(&self) -> Option<&str> {
+        self.get_str(key::SIGNATURE)
+    }
+}
+
+impl fmt::Debug for ProcessedCrash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProcessedCrash")
+            .field("signature", &self.signature())
+            .finish_non_exhaustive()
+    }
+}

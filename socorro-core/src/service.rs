@@ -1,0 +1,181 @@
+//! The shared bootstrap: flags, configuration, logging, signals, the runtime, exit codes.
+//!
+//! A program is a type that parses its flags and says what to run:
+//!
+//! ```ignore
+//! fn main() -> ExitCode {
+//!     socorro_core::service::main::<collector::Collector>()
+//! }
+//! ```
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::config::{self, Config, Section, Settings, Sources};
+use crate::http;
+use crate::telemetry::{self, Metrics};
+
+/// Whatever ends a program with an error; its text is for the operator.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// The work is not done, but trying again later may do it: `EX_TEMPFAIL` of `sysexits.h`.
+pub const EXIT_TEMPFAIL: u8 = 75;
+
+/// The flags that every program has.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct CommonArgs {
+    /// The configuration file [default: /etc/socorro/socorro.toml, if it exists]
+    #[arg(
+        short,
+        long,
+        value_name = "FILE",
+        global = true,
+        env = "SOCORRO_CONFIG"
+    )]
+    pub config: Option<PathBuf>,
+
+    /// Set a value of the configuration, such as hbase.thrift=db1:9090; may be repeated
+    #[arg(long, value_name = "SECTION.KEY=VALUE", global = true)]
+    pub set: Vec<String>,
+
+    /// Print the configuration in force, and where each value is from, and exit
+    #[arg(long, global = true)]
+    pub print_config: bool,
+}
+
+impl CommonArgs {
+    /// Where the configuration comes from.
+    pub fn sources(&self) -> Sources {
+        Sources {
+            file: self.config.clone(),
+            env: std::env::vars_os().collect(),
+            set: self.set.clone(),
+        }
+    }
+}
+
+/// What a running program gets.
+#[derive(Debug, Clone)]
+pub struct Context<S> {
+    /// The sections that several programs read.
+    pub shared: Settings,
+    /// The program's own section.
+    pub own: S,
+    /// Cancelled when the program is to stop: finish what is begun, begin nothing new.
+    pub stop: CancellationToken,
+}
+
+impl<S> Context<S> {
+    /// A context of this configuration.
+    pub fn new(config: Config<S>, stop: CancellationToken) -> Self {
+        Self {
+            shared: config.shared,
+            own: config.own,
+            stop,
+        }
+    }
+}
+
+/// A program: its flags, which are `Self`, and what it does.
+pub trait Service: Parser {
+    /// Its own section of the configuration.
+    type Section: Section;
+
+    /// The flags that every program has.
+    fn common(&self) -> &CommonArgs;
+
+    /// Runs until done, or until the context's `stop`.
+    fn run(self, context: Context<Self::Section>) -> impl Future<Output = Result<ExitCode, Error>>;
+}
+
+/// Runs a program from its command line to its exit code: 1 for a mistake in flags or
+/// configuration and for all that ends it early, otherwise what [`Service::run`] says.
+pub fn main<P: Service>() -> ExitCode {
+    let service = P::parse();
+    match start(service) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("{}: {error}", P::command().get_name());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start<P: Service>(service: P) -> Result<ExitCode, Error> {
+    let common = service.common();
+    let loaded = config::load::<P::Section>(&common.sources())?;
+    if common.print_config {
+        print!("{}", loaded.print());
+        return Ok(ExitCode::SUCCESS);
+    }
+    telemetry::start_logging(&loaded.config.shared.log)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let stop = CancellationToken::new();
+    let code = runtime.block_on(async {
+        tokio::spawn(stop_on_signals(stop.clone()));
+        service.run(Context::new(loaded.config, stop)).await
+    });
+    // Blocking work that nobody waits for any more must not hold up the exit.
+    runtime.shutdown_background();
+    code
+}
+
+/// SIGTERM, SIGINT and SIGHUP ask for a graceful stop; a second one while it goes on only says so.
+async fn stop_on_signals(stop: CancellationToken) {
+    let listen = |kind| signal(kind);
+    let (mut term, mut int, mut hup) = match (
+        listen(SignalKind::terminate()),
+        listen(SignalKind::interrupt()),
+        listen(SignalKind::hangup()),
+    ) {
+        (Ok(term), Ok(int), Ok(hup)) => (term, int, hup),
+        (Err(error), ..) | (_, Err(error), _) | (.., Err(error)) => {
+            error!(%error, "can't listen for signals");
+            return;
+        }
+    };
+    loop {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = int.recv() => {}
+            _ = hup.recv() => {}
+        }
+        if stop.is_cancelled() {
+            warn!("already stopping: finishing what is begun");
+        } else {
+            info!("stopping: finishing what is begun");
+            stop.cancel();
+        }
+    }
+}
+
+/// Binds a listener; the error names the setting.
+pub async fn bind(setting: &str, address: &str) -> Result<TcpListener, Error> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| format!("can't listen on {setting} = {address:?}: {error}").into())
+}
+
+/// Serves metrics at `/metrics` until `stop`, if an address is given.
+pub async fn serve_metrics(
+    setting: &str,
+    address: Option<&str>,
+    metrics: Metrics,
+    stop: CancellationToken,
+) -> Result<(), Error> {
+    let Some(address) = address else {
+        return Ok(());
+    };
+    let listener = bind(setting, address).await?;
+    info!(address = %listener.local_addr()?, "metrics at /metrics");
+    tokio::spawn(http::serve_metrics(listener, metrics, stop));
+    Ok(())
+}

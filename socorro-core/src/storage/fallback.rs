@@ -1,0 +1,99 @@
+//! [`FallbackCrashStorage`]: a second storage for when the first fails.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tracing::warn;
+
+use super::{CrashIds, CrashStorage, Result, StorageError};
+use crate::crash_id::CrashId;
+use crate::dumps::{Dump, DumpName, Dumps};
+use crate::processed_crash::ProcessedCrash;
+use crate::raw_crash::RawCrash;
+
+/// Saves to the primary storage, or else to the fallback; reads from, walks and removes from both.
+/// When both fail, the error tells both failures.
+#[derive(Debug)]
+pub struct FallbackCrashStorage {
+    primary: Arc<dyn CrashStorage>,
+    fallback: Arc<dyn CrashStorage>,
+}
+
+impl FallbackCrashStorage {
+    /// A storage over these two.
+    pub fn new(primary: Arc<dyn CrashStorage>, fallback: Arc<dyn CrashStorage>) -> Self {
+        Self { primary, fallback }
+    }
+}
+
+/// The primary's answer, or else the fallback's, or else both errors.
+macro_rules! either {
+    ($self:ident.$operation:ident($($argument:expr),*)) => {
+        match $self.primary.$operation($($argument),*).await {
+            Ok(answer) => Ok(answer),
+            Err(first) => match $self.fallback.$operation($($argument),*).await {
+                Ok(answer) => {
+                    if !first.is_not_found() {
+                        warn!(error = %first, operation = stringify!($operation), "primary failed, the fallback did it");
+                    }
+                    Ok(answer)
+                }
+                Err(second) => Err(StorageError::All(vec![first, second])),
+            },
+        }
+    };
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl CrashStorage for FallbackCrashStorage {
+    fn name(&self) -> &'static str {
+        "fallback storage"
+    }
+
+    async fn save_raw_crash(&self, id: &CrashId, raw: &RawCrash, dumps: &Dumps) -> Result<()> {
+        either!(self.save_raw_crash(id, raw, dumps))
+    }
+
+    async fn save_processed(&self, id: &CrashId, processed: &ProcessedCrash) -> Result<()> {
+        either!(self.save_processed(id, processed))
+    }
+
+    async fn get_raw_crash(&self, id: &CrashId) -> Result<RawCrash> {
+        either!(self.get_raw_crash(id))
+    }
+
+    async fn get_dumps(&self, id: &CrashId) -> Result<Dumps> {
+        either!(self.get_dumps(id))
+    }
+
+    async fn get_dump(&self, id: &CrashId, name: &DumpName) -> Result<Dump> {
+        either!(self.get_dump(id, name))
+    }
+
+    async fn get_processed(&self, id: &CrashId) -> Result<ProcessedCrash> {
+        either!(self.get_processed(id))
+    }
+
+    /// A save whose outcome was open may have left the crash in both, so both are asked.
+    async fn remove(&self, id: &CrashId) -> Result<()> {
+        match (
+            self.primary.remove(id).await,
+            self.fallback.remove(id).await,
+        ) {
+            (Ok(()), Ok(())) => Ok(()),
+            (Ok(()), Err(other)) | (Err(other), Ok(())) if other.is_not_found() => Ok(()),
+            (Ok(()), Err(error)) | (Err(error), Ok(())) => Err(error),
+            (Err(first), Err(second)) => Err(StorageError::All(vec![first, second])),
+        }
+    }
+
+    /// The fallback's crashes first: they came while the primary was unwell, and are few.
+    fn new_crashes(&self) -> Result<CrashIds> {
+        Ok(Box::new(
+            self.fallback
+                .new_crashes()?
+                .chain(self.primary.new_crashes()?),
+        ))
+    }
+}

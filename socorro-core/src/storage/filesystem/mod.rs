@@ -1,0 +1,115 @@
+//! Crashes as files: [`Tree`], and [`FileSystemCrashStorage`], a primary storage of three trees.
+
+mod commit;
+mod layout;
+mod network;
+mod queue;
+mod staging;
+mod tree;
+mod walk;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::deferred::DeferringCrashStorage;
+use super::{CrashIds, CrashStorage, Result};
+use crate::crash_id::CrashId;
+use crate::dumps::{Dump, DumpName, Dumps};
+use crate::processed_crash::ProcessedCrash;
+use crate::raw_crash::RawCrash;
+use queue::QueueState;
+pub use tree::{Tree, TreeOptions};
+
+/// The roots of a [`FileSystemCrashStorage`].
+#[derive(Debug, Clone)]
+pub struct Roots {
+    /// For accepted raw crashes; its date branch is the queue.
+    pub standard: PathBuf,
+    /// For raw crashes that wait until somebody asks.
+    pub deferred: PathBuf,
+    /// For processed crashes.
+    pub processed: PathBuf,
+}
+
+/// A complete primary storage on the file system: standard, deferred and processed trees, and the
+/// queue of the standard one.
+#[derive(Debug, Clone)]
+pub struct FileSystemCrashStorage {
+    standard: Arc<Tree>,
+    deferred: Arc<Tree>,
+    storage: Arc<DeferringCrashStorage>,
+    queue: Arc<QueueState>,
+}
+
+impl FileSystemCrashStorage {
+    /// A storage with these roots; nothing is touched yet.
+    pub fn new(roots: Roots, host: &str, allow_network_fs: bool) -> Self {
+        let tree = |root: &PathBuf, dated| {
+            Arc::new(Tree::new(TreeOptions {
+                root: root.clone(),
+                dated,
+                host: host.to_owned(),
+                allow_network_fs,
+            }))
+        };
+        let standard = tree(&roots.standard, true);
+        let deferred = tree(&roots.deferred, true);
+        let storage = Arc::new(DeferringCrashStorage {
+            standard: standard.clone(),
+            deferred: deferred.clone(),
+            processed: tree(&roots.processed, false),
+        });
+        let queue = Arc::new(QueueState::below(&roots.standard));
+        Self {
+            standard,
+            deferred,
+            storage,
+            queue,
+        }
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl CrashStorage for FileSystemCrashStorage {
+    fn name(&self) -> &'static str {
+        "file system"
+    }
+
+    async fn save_raw_crash(&self, id: &CrashId, raw: &RawCrash, dumps: &Dumps) -> Result<()> {
+        self.storage.save_raw_crash(id, raw, dumps).await
+    }
+
+    async fn save_processed(&self, id: &CrashId, processed: &ProcessedCrash) -> Result<()> {
+        self.storage.save_processed(id, processed).await
+    }
+
+    async fn get_raw_crash(&self, id: &CrashId) -> Result<RawCrash> {
+        self.storage.get_raw_crash(id).await
+    }
+
+    async fn get_dumps(&self, id: &CrashId) -> Result<Dumps> {
+        self.storage.get_dumps(id).await
+    }
+
+    async fn get_dump(&self, id: &CrashId, name: &DumpName) -> Result<Dump> {
+        self.storage.get_dump(id, name).await
+    }
+
+    async fn get_processed(&self, id: &CrashId) -> Result<ProcessedCrash> {
+        self.storage.get_processed(id).await
+    }
+
+    async fn remove(&self, id: &CrashId) -> Result<()> {
+        self.storage.remove(id).await
+    }
+
+    fn new_crashes(&self) -> Result<CrashIds> {
+        self.storage.new_crashes()
+    }
+}

@@ -1,0 +1,130 @@
+//! Where crashes are kept: two traits, and the storages that keep them.
+//!
+//! | storage | what it is | walk | queue |
+//! |---|---|---|---|
+//! | [`filesystem::Tree`] | one tree of files, with or without a date branch; dated, it is `FileSystemRawCrashStorage`, the collector's spool | dated | |
+//! | [`filesystem::FileSystemCrashStorage`] | standard, deferred and processed trees: primary storage with no server | yes | yes |
+//! | [`hbase::HBaseCrashStorage`] | primary storage in HBase over Thrift | | yes |
+//! | [`deferred::DeferringCrashStorage`] | routes raw crashes by throttle result, processed ones to a third storage | standard | |
+//! | [`fallback::FallbackCrashStorage`] | a second storage for when the first fails | both | |
+//! | [`null::NullCrashStorage`] | accepts and forgets | | |
+//!
+//! Storages know nothing of HTTP, and `filesystem` and `hbase` nothing of each other.
+
+pub mod deferred;
+pub mod error;
+pub mod fallback;
+pub mod filesystem;
+pub mod hbase;
+pub mod null;
+pub mod open;
+
+use std::fmt;
+
+use async_trait::async_trait;
+
+use crate::crash_id::CrashId;
+use crate::dumps::{Dump, DumpName, Dumps};
+use crate::processed_crash::ProcessedCrash;
+use crate::raw_crash::RawCrash;
+pub use error::{Blame, Result, StorageError};
+
+/// Ids found by a walk, oldest first. The iterator blocks while it reads: drive it on a thread of
+/// its own. An error is about one place; the walk goes on behind it.
+pub type CrashIds = Box<dyn Iterator<Item = Result<CrashId>> + Send>;
+
+/// Keeps crashes.
+///
+/// Whole or invisible: no reader ever sees a part of a save, whatever was killed when. All writes
+/// are on stable storage when they return. All operations may be repeated, also after an error
+/// that leaves the outcome open; repeating one undoes nothing that happened since.
+#[async_trait]
+pub trait CrashStorage: fmt::Debug + Send + Sync + 'static {
+    /// The storage's name for messages.
+    fn name(&self) -> &'static str;
+
+    /// Stores a raw crash with its dumps, and queues it where the storage has a queue and
+    /// throttling accepted the crash. A crash that is already there stays as it is: repeating a
+    /// save does not queue again what was processed since.
+    async fn save_raw_crash(&self, id: &CrashId, raw: &RawCrash, dumps: &Dumps) -> Result<()>;
+
+    /// Stores a processed crash in place of an earlier one. The queue is not concerned:
+    /// processors finish a claim instead.
+    async fn save_processed(&self, id: &CrashId, processed: &ProcessedCrash) -> Result<()>;
+
+    /// The raw crash. [`StorageError::NotFound`] if there is none, [`StorageError::Refused`] if
+    /// what is there is no JSON object.
+    async fn get_raw_crash(&self, id: &CrashId) -> Result<RawCrash>;
+
+    /// All dumps of a crash, none for a crash without dumps. [`StorageError::NotFound`] if there
+    /// is no such raw crash.
+    async fn get_dumps(&self, id: &CrashId) -> Result<Dumps>;
+
+    /// One dump. [`StorageError::NotFound`] if the crash or the dump is not there.
+    async fn get_dump(&self, id: &CrashId, name: &DumpName) -> Result<Dump>;
+
+    /// The processed crash. [`StorageError::NotFound`] if there is none (yet).
+    async fn get_processed(&self, id: &CrashId) -> Result<ProcessedCrash>;
+
+    /// Removes all that the storage has of a crash. [`StorageError::NotFound`] if it has nothing.
+    /// Killed in between, the crash is gone for readers, and a repetition removes the rest.
+    async fn remove(&self, id: &CrashId) -> Result<()>;
+
+    /// Walks the raw crashes that wait in this storage, those with a date link.
+    /// [`StorageError::Unsupported`] where a storage can't be walked.
+    fn new_crashes(&self) -> Result<CrashIds>;
+}
+
+/// The crashes that wait for a processor, and those that processors work on.
+///
+/// An accepted crash is in the queue until its processed crash is stored: nothing is dequeued
+/// first. One owner at a time: a claim is atomic, and the claim of a dead processor is taken over.
+#[async_trait]
+pub trait CrashQueue: fmt::Debug + Send + Sync + 'static {
+    /// Claims the next crash: requested ones first, then waiting ones, roughly oldest first.
+    /// `None` if nothing can be claimed now.
+    async fn claim(&self) -> Result<Option<Box<dyn Claim>>>;
+
+    /// Asks for a crash to be processed soon: one that waits, was deferred, was processed before,
+    /// or has not arrived yet. Asking twice is asking once.
+    async fn request(&self, id: &CrashId) -> Result<()>;
+}
+
+/// One crash that this process owns for a while. Dropped without [`Claim::finish`] or
+/// [`Claim::release`], it runs out like that of a dead processor.
+#[async_trait]
+pub trait Claim: fmt::Debug + Send + Sync {
+    /// The crash.
+    fn id(&self) -> CrashId;
+
+    /// Which attempt to process this crash it is, from 1: more than one if earlier owners died.
+    fn attempt(&self) -> u32;
+
+    /// Tells others that the owner lives. `false` if the crash has been taken over: the work is to
+    /// be dropped.
+    async fn renew(&mut self) -> Result<bool>;
+
+    /// Stores the processed crash and takes the crash off the queue, in this order. May be
+    /// repeated after an error.
+    async fn finish(&mut self, processed: &ProcessedCrash) -> Result<Finish>;
+
+    /// Puts the crash back for somebody else; the attempt does not count.
+    async fn release(&mut self) -> Result<()>;
+}
+
+/// What became of a finished claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finish {
+    /// The result is stored, the crash off the queue.
+    Stored,
+    /// Another processor has taken the crash over; this result was dropped.
+    TakenOver,
+}
+
+/// Runs blocking work on a thread where it disturbs nobody. A panic in it goes on in the caller.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+    }
+}
