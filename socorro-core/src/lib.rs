@@ -2,16 +2,21 @@
 //!
 //! * a crash: [`crash_id`], [`raw_crash`], [`dumps`], [`processed_crash`]
 //! * where crashes are kept: [`storage`], and how work on a storage is retried: [`retry`]
+//! * the `socorro` command: [`cli`]
 //! * how a program starts, is configured, is watched and stops: [`service`], [`config`],
 //!   [`telemetry`], [`http`]
 
+pub mod cli;
 pub mod config;
 pub mod crash_id;
 pub mod dumps;
 pub mod http;
 pub mod processed_crash;
+pub mod public_annotations;
 pub mod raw_crash;
 pub mod retry;
 pub mod service;
 pub mod storage;
 pub mod telemetry;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;

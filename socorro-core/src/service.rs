@@ -1,17 +1,11 @@
 //! The shared bootstrap: flags, configuration, logging, signals, the runtime, exit codes.
 //!
-//! A program is a type that parses its flags and says what to run:
-//!
-//! ```ignore
-//! fn main() -> ExitCode {
-//!     socorro_core::service::main::<collector::Collector>()
-//! }
-//! ```
+//! A program parses its flags, of which [`CommonArgs`] are a part, and calls [`launch`] with what is
+//! to run.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -82,34 +76,28 @@ impl<S> Context<S> {
     }
 }
 
-/// A program: its flags, which are `Self`, and what it does.
-pub trait Service: Parser {
-    /// Its own section of the configuration.
-    type Section: Section;
-
-    /// The flags that every program has.
-    fn common(&self) -> &CommonArgs;
-
-    /// Runs until done, or until the context's `stop`.
-    fn run(self, context: Context<Self::Section>) -> impl Future<Output = Result<ExitCode, Error>>;
-}
-
-/// Runs a program from its command line to its exit code: 1 for a mistake in flags or
-/// configuration and for all that ends it early, otherwise what [`Service::run`] says.
-pub fn main<P: Service>() -> ExitCode {
-    let service = P::parse();
-    match start(service) {
+/// Runs a program, or one subcommand of it, from its flags to its exit code: 1 for a mistake in
+/// flags or configuration and for all that ends it early, otherwise what `run` says.
+pub fn launch<S, F>(name: &str, common: &CommonArgs, run: impl FnOnce(Context<S>) -> F) -> ExitCode
+where
+    S: Section,
+    F: Future<Output = Result<ExitCode, Error>>,
+{
+    match start(common, run) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("{}: {error}", P::command().get_name());
+            eprintln!("{name}: {error}");
             ExitCode::FAILURE
         }
     }
 }
 
-fn start<P: Service>(service: P) -> Result<ExitCode, Error> {
-    let common = service.common();
-    let loaded = config::load::<P::Section>(&common.sources())?;
+fn start<S, F>(common: &CommonArgs, run: impl FnOnce(Context<S>) -> F) -> Result<ExitCode, Error>
+where
+    S: Section,
+    F: Future<Output = Result<ExitCode, Error>>,
+{
+    let loaded = config::load::<S>(&common.sources())?;
     if common.print_config {
         print!("{}", loaded.print());
         return Ok(ExitCode::SUCCESS);
@@ -121,7 +109,7 @@ fn start<P: Service>(service: P) -> Result<ExitCode, Error> {
     let stop = CancellationToken::new();
     let code = runtime.block_on(async {
         tokio::spawn(stop_on_signals(stop.clone()));
-        service.run(Context::new(loaded.config, stop)).await
+        run(Context::new(loaded.config, stop)).await
     });
     // Blocking work that nobody waits for any more must not hold up the exit.
     runtime.shutdown_background();
@@ -164,16 +152,16 @@ pub async fn bind(setting: &str, address: &str) -> Result<TcpListener, Error> {
         .map_err(|error| format!("can't listen on {setting} = {address:?}: {error}").into())
 }
 
-/// Serves metrics at `/metrics` until `stop`, if an address is given.
+/// Serves metrics at `/metrics` until `stop`; nowhere if the address is empty.
 pub async fn serve_metrics(
     setting: &str,
-    address: Option<&str>,
+    address: &str,
     metrics: Metrics,
     stop: CancellationToken,
 ) -> Result<(), Error> {
-    let Some(address) = address else {
+    if address.is_empty() {
         return Ok(());
-    };
+    }
     let listener = bind(setting, address).await?;
     info!(address = %listener.local_addr()?, "metrics at /metrics");
     tokio::spawn(http::serve_metrics(listener, metrics, stop));

@@ -1,51 +1,191 @@
-//! placeholder
+//! [`HBaseCrashStorage`]: crashes in HBase, through its Thrift1 server.
+//!
+//! `schema` has the tables, `row_key` their keys, `rows` what is written for a crash and in which
+//! order, `queue`, `lane` and `claim` how processors share the work, `pool` and `client` the way to
+//! the server, `error` what its failures mean.
+
+mod claim;
+mod client;
+mod error;
+#[allow(clippy::all, clippy::pedantic, dead_code, unused, missing_docs, missing_debug_implementations, unreachable_pub)]
+#[rustfmt::skip]
+mod generated;
+mod lane;
+mod pool;
+mod queue;
+mod row_key;
+mod rows;
+mod schema;
+#[cfg(test)]
+mod tests;
+
+use async_trait::async_trait;
+use tracing::debug;
+
 use super::open::HBaseOptions;
-use super::*;
-/// x
+use super::{CrashIds, CrashStorage, Result, StorageError};
+use crate::crash_id::CrashId;
+use crate::dumps::{Dump, DumpName, Dumps};
+use crate::processed_crash::ProcessedCrash;
+use crate::raw_crash::RawCrash;
+use client::{Connection, Row};
+use error::CallError;
+use pool::Pool;
+use queue::QueueState;
+use schema::column;
+
+/// Crashes in HBase: primary storage with a queue that any number of hosts share.
 #[derive(Debug)]
-pub struct HBaseCrashStorage;
+pub struct HBaseCrashStorage {
+    pool: Pool,
+    queue: QueueState,
+}
+
 impl HBaseCrashStorage {
-    /// x
-    pub fn new(_: &HBaseOptions, _: &str) -> Self {
-        Self
+    /// A storage with these options; the first call connects.
+    pub fn new(options: &HBaseOptions, host: &str) -> Self {
+        Self {
+            pool: Pool::new(options),
+            queue: QueueState::new(host, options.claim_lease.get()),
+        }
+    }
+
+    /// What is missing of the schema: names of tables, and of families as `table:family`.
+    pub async fn missing_tables(&self) -> Result<Vec<String>> {
+        let check = |connection: &mut Connection| {
+            let present = connection.tables()?;
+            let mut missing = Vec::new();
+            for table in schema::ALL {
+                if !present.iter().any(|name| name == table.name) {
+                    missing.push(table.name.to_owned());
+                    continue;
+                }
+                let families = connection.families(table)?;
+                let absent = table
+                    .families
+                    .iter()
+                    .filter(|(name, _)| !families.iter().any(|f| f == name));
+                missing.extend(absent.map(|(family, _)| format!("{}:{family}", table.name)));
+            }
+            Ok::<_, CallError>(missing)
+        };
+        Ok(self.pool.run(check).await?)
+    }
+
+    /// Makes the tables that are missing; tells their names. Tables that are there stay as they
+    /// are, so that it can be repeated.
+    pub async fn create_tables(&self) -> Result<Vec<&'static str>> {
+        let present = self.pool.run(|connection| connection.tables()).await?;
+        let missing = schema::ALL
+            .iter()
+            .filter(|t| !present.iter().any(|name| name == t.name));
+        let mut made = Vec::new();
+        for table in missing {
+            self.pool
+                .run(move |connection| connection.create(table))
+                .await?;
+            debug!(table = table.name, "table made");
+            made.push(table.name);
+        }
+        Ok(made)
+    }
+
+    /// Drops all tables of the schema that are there, with all that is in them.
+    pub async fn drop_tables(&self) -> Result<()> {
+        let present = self.pool.run(|connection| connection.tables()).await?;
+        for table in schema::ALL
+            .iter()
+            .filter(|t| present.iter().any(|name| name == t.name))
+        {
+            self.pool
+                .run(move |connection| connection.drop_table(table))
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Reads columns of a crash that must be there.
+    async fn get(&self, id: &CrashId, columns: &[&'static str], what: &str) -> Result<Row> {
+        let (id, columns) = (*id, columns.to_vec());
+        let read = move |connection: &mut Connection| rows::get(connection, &id, &columns);
+        self.pool
+            .run(read)
+            .await?
+            .ok_or_else(|| StorageError::not_found(&id, what))
     }
 }
+
+fn unreadable(id: &CrashId, column: &str, error: &serde_json::Error) -> StorageError {
+    StorageError::refused(
+        id,
+        format!("its cell {column} is not the JSON object expected: {error}"),
+    )
+}
+
 #[async_trait]
+#[deny(clippy::missing_trait_methods)]
 impl CrashStorage for HBaseCrashStorage {
     fn name(&self) -> &'static str {
-        ""
+        error::STORE
     }
-    async fn save_raw_crash(&self, _: &CrashId, _: &RawCrash, _: &Dumps) -> Result<()> {
-        panic!()
+
+    async fn save_raw_crash(&self, id: &CrashId, raw: &RawCrash, dumps: &Dumps) -> Result<()> {
+        let (id, raw, dumps) = (*id, raw.clone(), dumps.clone());
+        self.pool
+            .run(move |connection| rows::save_raw_crash(connection, &id, &raw, &dumps))
+            .await
     }
-    async fn save_processed(&self, _: &CrashId, _: &ProcessedCrash) -> Result<()> {
-        panic!()
+
+    async fn save_processed(&self, id: &CrashId, processed: &ProcessedCrash) -> Result<()> {
+        let (id, processed) = (*id, processed.clone());
+        self.pool
+            .run(move |connection| rows::save_processed(connection, &id, &processed))
+            .await
     }
-    async fn get_raw_crash(&self, _: &CrashId) -> Result<RawCrash> {
-        panic!()
+
+    async fn get_raw_crash(&self, id: &CrashId) -> Result<RawCrash> {
+        let row = self.get(id, &[column::RAW_CRASH], "raw crash").await?;
+        RawCrash::from_json(row.value(column::RAW_CRASH).unwrap_or_default())
+            .map_err(|error| unreadable(id, column::RAW_CRASH, &error))
     }
-    async fn get_dumps(&self, _: &CrashId) -> Result<Dumps> {
-        panic!()
+
+    async fn get_dumps(&self, id: &CrashId) -> Result<Dumps> {
+        Ok(rows::dumps(
+            self.get(id, &[column::DUMPS], "raw crash").await?,
+        ))
     }
-    async fn get_dump(&self, _: &CrashId, _: &DumpName) -> Result<Dump> {
-        panic!()
+
+    async fn get_dump(&self, id: &CrashId, name: &DumpName) -> Result<Dump> {
+        let what = format!("dump {name}");
+        let (id, column) = (*id, rows::column_of(name));
+        let read = move |connection: &mut Connection| rows::get(connection, &id, &[&column]);
+        let row = self.pool.run(read).await?;
+        let dump = row.and_then(|row| rows::dumps(row).remove(name));
+        dump.ok_or_else(|| StorageError::not_found(&id, what))
     }
-    async fn get_processed(&self, _: &CrashId) -> Result<ProcessedCrash> {
-        panic!()
+
+    async fn get_processed(&self, id: &CrashId) -> Result<ProcessedCrash> {
+        let row = self
+            .get(id, &[column::PROCESSED_CRASH], "processed crash")
+            .await?;
+        let json = row
+            .value(column::PROCESSED_CRASH)
+            .ok_or_else(|| StorageError::not_found(id, "processed crash"))?;
+        ProcessedCrash::from_json(json)
+            .map_err(|error| unreadable(id, column::PROCESSED_CRASH, &error))
     }
-    async fn remove(&self, _: &CrashId) -> Result<()> {
-        panic!()
+
+    async fn remove(&self, id: &CrashId) -> Result<()> {
+        let id = *id;
+        self.pool
+            .run(move |connection| rows::remove(connection, &id))
+            .await
     }
+
     fn new_crashes(&self) -> Result<CrashIds> {
-        panic!()
-    }
-}
-#[async_trait]
-impl CrashQueue for HBaseCrashStorage {
-    async fn claim(&self) -> Result<Option<Box<dyn Claim>>> {
-        panic!()
-    }
-    async fn request(&self, _: &CrashId) -> Result<()> {
-        panic!()
+        Err(StorageError::Unsupported {
+            store: error::STORE,
+            operation: "walk its crashes",
+        })
     }
 }

@@ -1,0 +1,74 @@
+//! What the mover counts.
+
+use std::path::Path;
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Registry, Unit};
+use socorro_core::service::Error;
+use socorro_core::telemetry::Metrics as Rendered;
+
+use crate::config::Options;
+
+/// The counters of one mover.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    /// Crashes moved.
+    pub moved: Counter,
+    /// Bytes of their dumps.
+    pub moved_bytes: Counter,
+    /// Crashes that could not be moved.
+    pub failed: Counter,
+    /// When the last run ended, seconds since 1970.
+    pub last_run: Gauge<f64, AtomicU64>,
+}
+
+impl Metrics {
+    /// New counters in that registry.
+    pub fn register(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        let Self {
+            moved,
+            moved_bytes,
+            failed,
+            last_run,
+        } = &metrics;
+        let registry = registry.sub_registry_with_prefix("socorro_crashmover");
+        registry.register("moved", "Crashes moved", moved.clone());
+        registry.register_with_unit(
+            "moved_dumps",
+            "Size of the dumps moved",
+            Unit::Bytes,
+            moved_bytes.clone(),
+        );
+        registry.register("failed", "Crashes that could not be moved", failed.clone());
+        registry.register_with_unit(
+            "last_run_timestamp",
+            "When the last run ended",
+            Unit::Seconds,
+            last_run.clone(),
+        );
+        metrics
+    }
+}
+
+/// Writes the metrics for node_exporter, if a file is configured. The file is replaced at once.
+pub(crate) fn write_textfile(options: &Options, metrics: &Rendered) -> Result<(), Error> {
+    let path = &options.metrics_textfile;
+    if path.as_os_str().is_empty() {
+        return Ok(());
+    }
+    let partial = path.with_extension("prom.partial");
+    let write = |partial: &Path| {
+        std::fs::write(partial, metrics.render())?;
+        std::fs::rename(partial, path)
+    };
+    write(&partial).map_err(|error| {
+        format!(
+            "can't write crashmover.metrics_textfile = {}: {error}",
+            path.display()
+        )
+        .into()
+    })
+}

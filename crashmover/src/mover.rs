@@ -1,0 +1,248 @@
+//! One run: every waiting crash into the primary storage, several at a time.
+
+use std::fmt;
+use std::io::{IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use socorro_core::crash_id::CrashId;
+use socorro_core::retry::TransactionExecutor;
+use socorro_core::service::Context;
+use socorro_core::storage::open::{PrimaryStorage, Spool};
+use socorro_core::storage::{Blame, CrashStorage, Result};
+use tokio::sync::{Mutex, mpsc};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, warn};
+
+use crate::config::Options;
+use crate::metrics::Metrics;
+
+/// How often a terminal shows how far a run is.
+const PROGRESS_EVERY: Duration = Duration::from_millis(500);
+
+/// Moves crashes from the spool into the primary storage.
+#[derive(Debug, Clone)]
+pub struct Mover {
+    source: Arc<dyn CrashStorage>,
+    destination: Arc<dyn CrashStorage>,
+    executor: TransactionExecutor,
+    workers: usize,
+    metrics: Arc<Metrics>,
+    stop: CancellationToken,
+}
+
+/// What one run did.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Summary {
+    /// Crashes moved.
+    pub moved: u64,
+    /// Bytes of their dumps.
+    pub bytes: u64,
+    /// Crashes that could not be moved, and places that could not be walked.
+    pub failed: u64,
+    /// The run ended before its walk did.
+    pub cut_short: bool,
+    elapsed: Duration,
+}
+
+/// The tally while the run goes on.
+#[derive(Debug, Default)]
+struct Tally {
+    moved: AtomicU64,
+    bytes: AtomicU64,
+    failed: AtomicU64,
+    cut_short: AtomicBool,
+}
+
+impl Mover {
+    /// A mover between the spool and the primary storage of this configuration.
+    pub fn new(context: &Context<Options>, spool: &Spool, metrics: Arc<Metrics>) -> Self {
+        let transactions = context.shared.transactions.clone();
+        Self {
+            source: spool.storage.clone(),
+            destination: PrimaryStorage::new(&context.shared).storage,
+            executor: TransactionExecutor::new(transactions, context.stop.clone()),
+            workers: context.own.workers.max(1),
+            metrics,
+            stop: context.stop.clone(),
+        }
+    }
+
+    /// Moves all crashes that wait. Ends early when the storage stays away or its set-up is wrong:
+    /// the next run finds what remains.
+    pub async fn run(&self) -> Summary {
+        let started = Instant::now();
+        let tally = Arc::new(Tally::default());
+        let end = self.stop.child_token();
+        let ids = self.walk(&end, &tally);
+        let workers = (0..self.workers).map(|_| {
+            let (mover, ids) = (self.clone(), Arc::clone(&ids));
+            let (end, tally) = (end.clone(), Arc::clone(&tally));
+            tokio::spawn(async move { mover.work(&ids, &end, &tally).await })
+        });
+        let workers: Vec<_> = workers.collect();
+        let progress = show_progress(&tally, started);
+        for worker in workers {
+            if let Err(panic) = worker.await {
+                error!(%panic, "a worker broke down; its crash stays in the spool");
+                tally.failed.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        if let Some(progress) = progress {
+            progress.abort();
+            eprint!("\r\x1b[K");
+        }
+        let now = std::time::SystemTime::UNIX_EPOCH
+            .elapsed()
+            .unwrap_or_default();
+        self.metrics.last_run.set(now.as_secs_f64());
+        Summary {
+            moved: tally.moved.load(Ordering::Relaxed),
+            bytes: tally.bytes.load(Ordering::Relaxed),
+            failed: tally.failed.load(Ordering::Relaxed),
+            cut_short: tally.cut_short.load(Ordering::Relaxed) || end.is_cancelled(),
+            elapsed: started.elapsed(),
+        }
+    }
+
+    /// Walks the spool on a thread of its own. The short queue keeps memory flat whatever waits.
+    fn walk(
+        &self,
+        end: &CancellationToken,
+        tally: &Arc<Tally>,
+    ) -> Arc<Mutex<mpsc::Receiver<CrashId>>> {
+        let (sender, ids) = mpsc::channel(2 * self.workers);
+        let (source, end, tally) = (self.source.clone(), end.clone(), Arc::clone(tally));
+        tokio::task::spawn_blocking(move || {
+            let walk = match source.new_crashes() {
+                Ok(walk) => walk,
+                Err(error) => {
+                    error!(%error, "can't walk the spool");
+                    return tally.cut_short.store(true, Ordering::Relaxed);
+                }
+            };
+            for id in walk {
+                match id {
+                    _ if end.is_cancelled() => return,
+                    Ok(id) => {
+                        if sender.blocking_send(id).is_err() {
+                            return;
+                        }
+                    }
+                    Err(error) => {
+                        warn!(%error, "can't walk a part of the spool");
+                        tally.failed.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            }
+        });
+        Arc::new(Mutex::new(ids))
+    }
+
+    async fn work(
+        &self,
+        ids: &Mutex<mpsc::Receiver<CrashId>>,
+        end: &CancellationToken,
+        tally: &Tally,
+    ) {
+        while !end.is_cancelled() {
+            let Some(id) = ids.lock().await.recv().await else {
+                return;
+            };
+            match self.move_one(&id).await {
+                Ok(bytes) => {
+                    debug!(%id, size_bytes = bytes, "moved");
+                    self.metrics.moved.inc();
+                    self.metrics.moved_bytes.inc_by(bytes);
+                    tally.moved.fetch_add(1, Ordering::Relaxed);
+                    tally.bytes.fetch_add(bytes, Ordering::Relaxed);
+                }
+                Err(error) if error.is_not_found() => debug!(%id, "somebody else has taken it"),
+                Err(error) => {
+                    self.metrics.failed.inc();
+                    tally.failed.fetch_add(1, Ordering::Relaxed);
+                    match error.blame() {
+                        Blame::Crash => error!(%id, %error, "left in the spool"),
+                        Blame::Moment | Blame::Store => {
+                            error!(%id, %error, "left in the spool, and the run ends");
+                            end.cancel();
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Moves one crash; returns the size of its dumps in bytes. The source goes last.
+    async fn move_one(&self, id: &CrashId) -> Result<u64> {
+        let bytes = self
+            .executor
+            .run("save in the primary storage", || async {
+                let raw = self.source.get_raw_crash(id).await?;
+                let dumps = self.source.get_dumps(id).await?;
+                self.destination.save_raw_crash(id, &raw, &dumps).await?;
+                Ok(dumps.values().filter_map(|dump| dump.len().ok()).sum())
+            })
+            .await?;
+        self.executor
+            .run("remove from the spool", || self.source.remove(id))
+            .await?;
+        Ok(bytes)
+    }
+}
+
+fn show_progress(tally: &Arc<Tally>, started: Instant) -> Option<tokio::task::JoinHandle<()>> {
+    if !std::io::stderr().is_terminal() {
+        return None;
+    }
+    let tally = Arc::clone(tally);
+    Some(tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(PROGRESS_EVERY).await;
+            let moved = tally.moved.load(Ordering::Relaxed);
+            let rate = moved as f64 / started.elapsed().as_secs_f64();
+            eprint!("\r\x1b[Kmoved {moved} crashes, {rate:.0} a second");
+            // A terminal that can't be written to misses nothing.
+            let _ = std::io::stderr().flush();
+        }
+    }))
+}
+
+impl Summary {
+    /// Whether crashes are known to remain in the spool.
+    pub fn crashes_remain(&self) -> bool {
+        self.failed > 0 || self.cut_short
+    }
+
+    pub(crate) fn did_something(&self) -> bool {
+        self.moved > 0 || self.crashes_remain()
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            moved,
+            bytes,
+            failed,
+            cut_short,
+            elapsed,
+        } = self;
+        if !self.did_something() {
+            return f.write_str("the spool is empty, nothing to move");
+        }
+        let (megabytes, seconds) = (*bytes as f64 / 1e6, elapsed.as_secs_f64());
+        write!(
+            f,
+            "moved {moved} crashes ({megabytes:.1} MB of dumps) in {seconds:.1} s"
+        )?;
+        if *failed > 0 {
+            write!(f, ", {failed} could not be moved")?;
+        }
+        if *cut_short {
+            f.write_str(", the run ended early: run it again")?;
+        }
+        Ok(())
+    }
+}

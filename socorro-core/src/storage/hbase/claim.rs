@@ -1,0 +1,192 @@
+//! The claim on a crash: the cell `flags:claim` of its row.
+//!
+//! ```text
+//! free              nobody works on it; written by the save and after processing
+//! free 2            nobody works on it; two owners have died over it
+//! OWNER NONCE 3     OWNER works on it, this is the third attempt; renewed by a new NONCE
+//! saving ...        the same, and the result is being written
+//! ```
+//!
+//! Every change is a `checkAndPut` that expects the exact last value. A claim is dead when *one*
+//! observer's monotonic clock has seen the cell unchanged for a whole lease: no clock is compared
+//! with another's. Rows that Socorro 2.x wrote have no such cell, which reads as `free`.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use crate::crash_id::CrashId;
+
+pub(super) const FREE: &str = "free";
+const SAVING: &str = "saving ";
+
+/// What a claim cell says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum ClaimCell {
+    /// Nobody works on the crash; so many attempts were begun and not ended.
+    Free { attempts: u32 },
+    /// Somebody works on the crash.
+    Owned {
+        owner: String,
+        nonce: String,
+        attempt: u32,
+        saving: bool,
+    },
+}
+
+impl ClaimCell {
+    /// Reads a cell; an absent or empty one is free.
+    pub(super) fn parse(cell: Option<&[u8]>) -> Self {
+        let text = String::from_utf8_lossy(cell.unwrap_or_default());
+        let (saving, rest) = match text.strip_prefix(SAVING) {
+            Some(rest) => (true, rest),
+            None => (false, &*text),
+        };
+        let words: Vec<&str> = rest.split(' ').collect();
+        match words.as_slice() {
+            ["" | FREE] => Self::Free { attempts: 0 },
+            [FREE, attempts] => Self::Free {
+                attempts: attempts.parse().unwrap_or(0),
+            },
+            [owner, nonce, attempt] => Self::Owned {
+                owner: (*owner).to_owned(),
+                nonce: (*nonce).to_owned(),
+                attempt: attempt.parse().unwrap_or(1),
+                saving,
+            },
+            // Not ours to judge: it is taken over like any claim that nobody renews.
+            _ => Self::Owned {
+                owner: text.into_owned(),
+                nonce: "?".into(),
+                attempt: 1,
+                saving,
+            },
+        }
+    }
+
+    pub(super) fn to_cell(&self) -> Vec<u8> {
+        match self {
+            Self::Free { attempts: 0 } => FREE.into(),
+            Self::Free { attempts } => format!("{FREE} {attempts}").into(),
+            Self::Owned {
+                owner,
+                nonce,
+                attempt,
+                saving,
+            } => {
+                let saving = if *saving { SAVING } else { "" };
+                format!("{saving}{owner} {nonce} {attempt}").into()
+            }
+        }
+    }
+
+    /// A new claim of `owner`, the attempt after that many.
+    pub(super) fn owned(owner: &str, attempt: u32) -> Self {
+        Self::Owned {
+            owner: owner.to_owned(),
+            nonce: nonce(),
+            attempt,
+            saving: false,
+        }
+    }
+
+    /// The same claim with a new nonce.
+    pub(super) fn renewed(&self) -> Self {
+        let mut next = self.clone();
+        if let Self::Owned { nonce: old, .. } = &mut next {
+            *old = nonce();
+        }
+        next
+    }
+
+    /// The same claim while its result is being written.
+    pub(super) fn saving(&self) -> Self {
+        let mut next = self.clone();
+        if let Self::Owned { saving, .. } = &mut next {
+            *saving = true;
+        }
+        next
+    }
+
+    /// How many attempts were begun so far.
+    pub(super) fn attempts(&self) -> u32 {
+        match self {
+            Self::Free { attempts } => *attempts,
+            Self::Owned { attempt, .. } => *attempt,
+        }
+    }
+
+    pub(super) fn is_free(&self) -> bool {
+        matches!(self, Self::Free { .. })
+    }
+}
+
+fn nonce() -> String {
+    format!("{:016x}", fastrand::u64(..))
+}
+
+/// What one process has seen of the claims of others.
+#[derive(Debug)]
+pub(super) struct Observed {
+    lease: Duration,
+    seen: HashMap<CrashId, (Vec<u8>, Instant)>,
+}
+
+impl Observed {
+    pub(super) fn new(lease: Duration) -> Self {
+        Self {
+            lease,
+            seen: HashMap::new(),
+        }
+    }
+
+    /// Notes a claim of another owner; says whether it has not changed for a whole lease.
+    pub(super) fn is_dead(&mut self, id: &CrashId, cell: &[u8], now: Instant) -> bool {
+        match self.seen.get(id) {
+            Some((value, since)) if value == cell => now.duration_since(*since) >= self.lease,
+            _ => {
+                self.forget_old(now);
+                self.seen.insert(*id, (cell.to_owned(), now));
+                false
+            }
+        }
+    }
+
+    /// Claims that we met long ago and never again were ended by their owners.
+    fn forget_old(&mut self, now: Instant) {
+        let limit = self.lease * 10;
+        if self.seen.len() > 1000 {
+            self.seen
+                .retain(|_, (_, since)| now.duration_since(*since) < limit);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_are_read_as_they_are_written() {
+        for cell in ["free", "free 2", "web1-7 00ff 3", "saving web1-7 00ff 3"] {
+            assert_eq!(
+                ClaimCell::parse(Some(cell.as_bytes())).to_cell(),
+                cell.as_bytes()
+            );
+        }
+        assert_eq!(ClaimCell::parse(None), ClaimCell::Free { attempts: 0 });
+        assert!(!ClaimCell::parse(Some(b"\xff what is this")).is_free());
+    }
+
+    #[test]
+    fn a_claim_is_dead_after_a_whole_lease_without_change() {
+        let id = CrashId::new(jiff::civil::date(2026, 11, 3));
+        let mut observed = Observed::new(Duration::from_secs(60));
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        assert!(!observed.is_dead(&id, b"a", at(0)));
+        assert!(!observed.is_dead(&id, b"a", at(59)));
+        assert!(!observed.is_dead(&id, b"b", at(61)), "it was renewed");
+        assert!(!observed.is_dead(&id, b"b", at(120)));
+        assert!(observed.is_dead(&id, b"b", at(121)));
+    }
+}

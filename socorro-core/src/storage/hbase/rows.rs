@@ -1,0 +1,244 @@
+//! What is written and read for one crash: its row, its index rows, its queue rows.
+//!
+//! **Saving.** One atomic, puts-only write of the crash row, then the index rows, the queue row
+//! last. Every cell carries [`CrashId::save_timestamp_millis`]: a save repeated, or carried out by
+//! the server minutes after its call timed out, is older than all that happened since.
+//!
+//! **Processing.** One atomic, puts-only write of the result, then the signature's index row, then
+//! the queue rows are deleted up to the timestamp at which they were read, so that a request made
+//! meanwhile survives.
+
+use super::client::{Connection, Row, put};
+use super::error::{CallError, CallResult};
+use super::row_key;
+use super::schema::{self, column};
+use crate::crash_id::CrashId;
+use crate::dumps::{Dump, DumpName, Dumps, MAIN_DUMP_ALIAS};
+use crate::processed_crash::{ProcessedCrash, key};
+use crate::raw_crash::{RawCrash, ThrottleResult, parse_timestamp};
+use crate::storage::{Result, StorageError};
+
+use super::claim::FREE;
+
+/// The qualifier of a dump in the family of dumps.
+fn dump_column(name: &DumpName) -> String {
+    let qualifier = if name.is_main() {
+        MAIN_DUMP_ALIAS
+    } else {
+        name.as_str()
+    };
+    format!("{}:{qualifier}", column::DUMPS)
+}
+
+/// Stores a raw crash.
+pub(super) fn save_raw_crash(
+    connection: &mut Connection,
+    id: &CrashId,
+    raw: &RawCrash,
+    dumps: &Dumps,
+) -> Result<()> {
+    let accepted = raw.throttle_result() == ThrottleResult::Accept;
+    let submitted = row_key::submitted(raw.submitted(id));
+    let hang = raw.get_str("HangID").filter(|hang| !hang.is_empty());
+    let mut cells = vec![
+        put(column::OOID, id.as_str()),
+        put(column::IS_PROCESSED, column::UNPROCESSED),
+        put(column::CLAIM, FREE),
+        put(column::SUBMITTED, submitted.as_str()),
+        put(column::RAW_CRASH, raw.to_json()),
+    ];
+    if accepted {
+        cells.push(put(column::IS_ACCEPTED, column::YES));
+    }
+    if let Some(hang) = hang {
+        cells.push(put(column::HANG, hang));
+    }
+    for (name, dump) in dumps {
+        let bytes = dump.read().map_err(|error| {
+            StorageError::refused(
+                id,
+                format!("can't read the dump {name} ({dump:?}): {error}"),
+            )
+        })?;
+        cells.push(put(&dump_column(name), bytes));
+    }
+    let about = |error: CallError| error.about(id);
+    let timestamp = Some(id.save_timestamp_millis());
+    connection
+        .put(&schema::CRASHES, row_key::crash(id), cells, timestamp)
+        .map_err(about)?;
+
+    let ooid = || vec![put(column::OOID, id.as_str())];
+    let by_time = row_key::by_time(id.as_str(), &submitted);
+    let mut index = |table, row, cells| connection.put(table, row, cells, timestamp).map_err(about);
+    index(&schema::SUBMITTED, by_time.clone(), ooid())?;
+    if accepted {
+        index(&schema::ACCEPTED, by_time.clone(), ooid())?;
+    }
+    if let Some(hang) = hang {
+        let process = raw.get_str("ProcessType").unwrap_or("default");
+        let half = || vec![put(&format!("{}:{process}", column::OOID), id.as_str())];
+        index(&schema::HANG, hang.into(), half())?;
+        index(
+            &schema::HANG_SUBMITTED,
+            row_key::by_time(hang, &submitted),
+            half(),
+        )?;
+    }
+    index(&schema::UNPROCESSED, by_time.clone(), ooid())?;
+    if accepted {
+        index(&schema::WAITING, by_time, ooid())?;
+    }
+    Ok(())
+}
+
+/// Reads columns of a crash; `None` if there is no such crash.
+pub(super) fn get(
+    connection: &mut Connection,
+    id: &CrashId,
+    columns: &[&str],
+) -> CallResult<Option<Row>> {
+    let columns = [columns, &[column::OOID]].concat();
+    let row = connection.get(&schema::CRASHES, row_key::crash(id), &columns)?;
+    Ok(row.filter(|row| row.value(column::OOID).is_some()))
+}
+
+/// The dumps among a row's cells.
+pub(super) fn dumps(row: Row) -> Dumps {
+    let dump = |(name, cell): (Vec<u8>, super::client::Cell)| {
+        let name = String::from_utf8(name).ok()?;
+        let qualifier = name.strip_prefix(column::DUMPS)?.strip_prefix(':')?;
+        let name = match qualifier {
+            MAIN_DUMP_ALIAS => DumpName::main(),
+            other => DumpName::parse(other).unwrap_or_else(|| DumpName::clean(other)),
+        };
+        Some((name, Dump::Bytes(cell.value.into())))
+    };
+    row.cells.into_iter().filter_map(dump).collect()
+}
+
+/// The column of one dump.
+pub(super) fn column_of(name: &DumpName) -> String {
+    dump_column(name)
+}
+
+/// Stores a processed crash beside its raw crash and marks it processed and free; then the index by
+/// signature. Index rows of an earlier signature are deleted, also one that a killed processor left.
+pub(super) fn save_processed(
+    connection: &mut Connection,
+    id: &CrashId,
+    processed: &ProcessedCrash,
+) -> Result<()> {
+    let about = |error: CallError| error.about(id);
+    let columns = [column::SIGNATURE, column::STALE_SIGNATURE];
+    let row = get(connection, id, &columns).map_err(about)?;
+    let row = row.ok_or_else(|| StorageError::not_found(id, "raw crash"))?;
+    let signature = match processed.signature() {
+        None => column::NO_SIGNATURE,
+        Some("") => column::EMPTY_SIGNATURE,
+        Some(signature) => signature,
+    };
+    if let Some(stale) = row.value(column::STALE_SIGNATURE) {
+        forget_signature(connection, id, stale).map_err(about)?;
+    }
+    let mut cells = vec![
+        put(column::PROCESSED_CRASH, processed.to_json()),
+        put(column::SIGNATURE, signature),
+        put(column::IS_PROCESSED, column::YES),
+        put(
+            column::PROCESSED_AT,
+            processed.get_str(key::COMPLETED).unwrap_or_default(),
+        ),
+        put(column::CLAIM, FREE),
+    ];
+    let old = row
+        .value(column::SIGNATURE)
+        .filter(|old| *old != signature.as_bytes());
+    if let Some(old) = old {
+        cells.push(put(column::STALE_SIGNATURE, old));
+    }
+    connection
+        .put(&schema::CRASHES, row_key::crash(id), cells, None)
+        .map_err(about)?;
+    let by_signature = row_key::by_signature(id, signature.as_bytes());
+    let ooid = vec![put(column::OOID, id.as_str())];
+    connection
+        .put(&schema::SIGNATURES, by_signature, ooid, None)
+        .map_err(about)?;
+    if let Some(old) = old {
+        forget_signature(connection, id, old).map_err(about)?;
+    }
+    Ok(())
+}
+
+fn forget_signature(connection: &mut Connection, id: &CrashId, stale: &[u8]) -> CallResult<()> {
+    connection.delete(&schema::SIGNATURES, row_key::by_signature(id, stale), None)?;
+    connection.delete_cell(
+        &schema::CRASHES,
+        row_key::crash(id),
+        column::STALE_SIGNATURE,
+    )
+}
+
+/// Removes a crash: its index and queue rows, and the crash row last, which tells a repetition what
+/// there is to remove.
+pub(super) fn remove(connection: &mut Connection, id: &CrashId) -> Result<()> {
+    let about = |error: CallError| error.about(id);
+    let columns = [
+        column::SUBMITTED,
+        column::HANG,
+        column::RAW_CRASH,
+        column::SIGNATURE,
+        column::STALE_SIGNATURE,
+    ];
+    let row = get(connection, id, &columns).map_err(about)?;
+    let row = row.ok_or_else(|| StorageError::not_found(id, "crash"))?;
+    let mut delete = |table, key| connection.delete(table, key, None).map_err(about);
+    if let Some(submitted) = row.text(column::SUBMITTED) {
+        let by_time = row_key::by_time(id.as_str(), submitted);
+        let tables = [
+            &schema::SUBMITTED,
+            &schema::ACCEPTED,
+            &schema::UNPROCESSED,
+            &schema::WAITING,
+        ];
+        for table in tables {
+            delete(table, by_time.clone())?;
+        }
+    }
+    delete(&schema::REQUESTED, row_key::crash(id))?;
+    for stale in [column::SIGNATURE, column::STALE_SIGNATURE] {
+        if let Some(signature) = row.value(stale) {
+            delete(&schema::SIGNATURES, row_key::by_signature(id, signature))?;
+        }
+    }
+    if let Some(hang) = row.text(column::HANG) {
+        // The row has a cell for each half of the hang; only this one goes.
+        let raw = row
+            .value(column::RAW_CRASH)
+            .and_then(|json| RawCrash::from_json(json).ok());
+        let process = raw
+            .as_ref()
+            .and_then(|raw| raw.get_str("ProcessType"))
+            .unwrap_or("default");
+        let half = format!("{}:{process}", column::OOID);
+        let submitted = row.text(column::SUBMITTED).unwrap_or_default();
+        for (table, key) in [
+            (&schema::HANG, hang.as_bytes().to_vec()),
+            (&schema::HANG_SUBMITTED, row_key::by_time(hang, submitted)),
+        ] {
+            connection.delete_cell(table, key, &half).map_err(about)?;
+        }
+    }
+    connection
+        .delete(&schema::CRASHES, row_key::crash(id), None)
+        .map_err(about)
+}
+
+/// The key of a crash in the indices by time, from its row.
+pub(super) fn by_time_key(id: &CrashId, row: &Row) -> Option<Vec<u8>> {
+    let submitted = row.text(column::SUBMITTED)?;
+    // A row of Socorro 2.x may leave out microseconds; its text is the key all the same.
+    parse_timestamp(submitted)?;
+    Some(row_key::by_time(id.as_str(), submitted))
+}

@@ -1,0 +1,94 @@
+//! The tables: their names, families and columns. No other file has a literal of these.
+//!
+//! | table | row key | columns | what a row means |
+//! |---|---|---|---|
+//! | `crash_reports` | salt YYMMDD id | all below | a crash |
+//! | `..._index_submitted_time` | salt time id | `ids:ooid` | a crash was stored |
+//! | `..._index_legacy_submitted_time` | salt time id | `ids:ooid` | an accepted crash was stored |
+//! | `..._index_unprocessed_flag` | salt time id | `ids:ooid` | a crash is not processed yet |
+//! | `..._index_legacy_unprocessed_flag` | salt time id | `ids:ooid` | **the queue**: an accepted crash is not processed yet |
+//! | `..._index_priority_unprocessed_flag` | salt YYMMDD id | `ids:ooid` | somebody asked for a crash (ours) |
+//! | `..._index_hang_id` | hang id | `ids:ooid:TYPE` | a half of a hang |
+//! | `..._index_hang_id_submitted_time` | salt time hang id | `ids:ooid:TYPE` | a half of a hang |
+//! | `..._index_signature_ooid` | signature id | `ids:ooid` | a crash has that signature |
+//! | `crash_report_signatures`, `metrics` | | `counters:*` | counts |
+//!
+//! The salt is the first character of the id (or hang id), one of sixteen, so that a day's rows
+//! spread over sixteen ranges; time is the time of receipt without its zone. The tables are those
+//! of Socorro 2.x (`analysis/hbase_schema` in mozilla-services/socorro) but for the one marked.
+
+/// A table and its column families, each with the number of versions that are kept.
+#[derive(Debug)]
+pub(crate) struct Table {
+    pub(crate) name: &'static str,
+    pub(crate) families: &'static [(&'static str, i32)],
+}
+
+const IDS: &[(&str, i32)] = &[("ids", 1)];
+const QUEUE: &[(&str, i32)] = &[("ids", 1), ("processor_state", 5)];
+
+macro_rules! tables {
+    ($($constant:ident = $name:literal, $families:expr;)*) => {
+        $(pub(crate) const $constant: Table = Table { name: $name, families: $families };)*
+        /// Every table of the schema.
+        pub(crate) const ALL: &[&Table] = &[$(&$constant),*];
+    };
+}
+
+tables! {
+    CRASHES = "crash_reports", &[
+        ("flags", 1),
+        ("ids", 1),
+        ("meta_data", 3),
+        ("processed_data", 3),
+        ("raw_data", 3),
+        ("timestamps", 1),
+    ];
+    SUBMITTED = "crash_reports_index_submitted_time", IDS;
+    ACCEPTED = "crash_reports_index_legacy_submitted_time", IDS;
+    UNPROCESSED = "crash_reports_index_unprocessed_flag", QUEUE;
+    WAITING = "crash_reports_index_legacy_unprocessed_flag", QUEUE;
+    REQUESTED = "crash_reports_index_priority_unprocessed_flag", QUEUE;
+    HANG = "crash_reports_index_hang_id", IDS;
+    HANG_SUBMITTED = "crash_reports_index_hang_id_submitted_time", IDS;
+    SIGNATURES = "crash_reports_index_signature_ooid", IDS;
+    SIGNATURE_COUNTS = "crash_report_signatures", &[("counters", 1), ("json", 3)];
+    METRICS = "metrics", &[("counters", 1)];
+}
+
+/// Columns, as `family:qualifier`.
+pub(crate) mod column {
+    /// The crash id; a crash row without it is no crash.
+    pub(crate) const OOID: &str = "ids:ooid";
+    /// The hang id.
+    pub(crate) const HANG: &str = "ids:hang";
+    /// The raw crash.
+    pub(crate) const RAW_CRASH: &str = "meta_data:json";
+    /// Time of receipt.
+    pub(crate) const SUBMITTED: &str = "timestamps:submitted";
+    /// When processing ended.
+    pub(crate) const PROCESSED_AT: &str = "timestamps:processed";
+    /// [`UNPROCESSED`], then [`PROCESSED`].
+    pub(crate) const IS_PROCESSED: &str = "flags:processed";
+    /// `Y` when throttling accepted the crash, else absent.
+    pub(crate) const IS_ACCEPTED: &str = "flags:legacy_processing";
+    /// Who works on the crash (ours; see `claim.rs`).
+    pub(crate) const CLAIM: &str = "flags:claim";
+    /// The processed crash.
+    pub(crate) const PROCESSED_CRASH: &str = "processed_data:json";
+    /// The signature, [`NO_SIGNATURE`] or [`EMPTY_SIGNATURE`].
+    pub(crate) const SIGNATURE: &str = "processed_data:signature";
+    /// An earlier signature whose index row is still to be deleted (ours).
+    pub(crate) const STALE_SIGNATURE: &str = "processed_data:stale_signature";
+    /// The family of the dumps. In specs a family goes without a colon.
+    pub(crate) const DUMPS: &str = "raw_data";
+
+    /// Value of [`IS_PROCESSED`] before processing.
+    pub(crate) const UNPROCESSED: &[u8] = b"N";
+    /// Value of [`IS_PROCESSED`] after processing, and of [`IS_ACCEPTED`].
+    pub(crate) const YES: &[u8] = b"Y";
+    /// Value of [`SIGNATURE`] where a processed crash has none.
+    pub(crate) const NO_SIGNATURE: &str = "##null##";
+    /// Value of [`SIGNATURE`] where it is the empty string.
+    pub(crate) const EMPTY_SIGNATURE: &str = "##empty##";
+}
