@@ -1,1 +1,127 @@
-//! placeholder
+#![doc = include_str!("../README.md")]
+
+mod body;
+pub mod config;
+mod health;
+mod metrics;
+mod multipart;
+mod reject;
+mod routes;
+mod submission;
+mod submit;
+#[cfg(test)]
+mod tests;
+pub mod throttle;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use prometheus_client::registry::Registry;
+use socorro_core::http::{self, Limits};
+use socorro_core::service::{CommonArgs, Context, Error, bind, launch, serve_metrics};
+use socorro_core::storage::open::Spool;
+use socorro_core::telemetry::Metrics as Rendered;
+use tokio::net::TcpListener;
+use tracing::{info, warn};
+
+use config::Options;
+use metrics::Metrics;
+use throttle::Throttler;
+
+/// Takes crashes from Breakpad and Crashpad clients into the spool.
+///
+/// Clients post to /submit. The answer `CrashID=bp-...` is sent when the crash is on stable storage.
+///
+/// Exit codes: 0 after a stop by signal; 1 a mistake in flags or configuration.
+#[derive(Debug, Parser)]
+#[command(name = "collector", version)]
+struct Args {
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let Args { common } = Args::parse();
+    launch("collector", &common, run)
+}
+
+/// Serves until the stop.
+pub async fn run(context: Context<Options>) -> Result<ExitCode, Error> {
+    let listener = bind("collector.listen", &context.own.listen).await?;
+    serve(listener, context).await
+}
+
+/// Serves on this listener until the stop; then finishes the uploads that have begun.
+pub async fn serve(listener: TcpListener, context: Context<Options>) -> Result<ExitCode, Error> {
+    let mut registry = Registry::default();
+    let collector = Arc::new(Collector::new(&context, &mut registry)?);
+    for tree in &collector.spool.trees {
+        // Told early; a disk that is away may come back, so it is no reason not to start.
+        if let Err(error) = tree.open_for_writing() {
+            warn!(%error, "a spool can't be used now");
+        }
+    }
+    let listen = &context.own.metrics_listen;
+    let rendered = Rendered::new(registry);
+    serve_metrics(
+        "collector.metrics_listen",
+        listen,
+        rendered,
+        context.stop.clone(),
+    )
+    .await?;
+    let limits = Limits {
+        connections: context.own.connections,
+        header_timeout: context.own.header_timeout.get(),
+        drain_timeout: context.own.drain_timeout.get(),
+    };
+    info!(address = %listener.local_addr()?, "listening");
+    http::serve(listener, limits, context.stop, move |request, _| {
+        routes::route(Arc::clone(&collector), request)
+    })
+    .await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What all requests share.
+#[derive(Debug)]
+struct Collector {
+    options: Options,
+    spool: Spool,
+    throttler: Throttler,
+    submit_token: String,
+    metrics: Metrics,
+}
+
+impl Collector {
+    fn new(context: &Context<Options>, registry: &mut Registry) -> Result<Self, Error> {
+        let options = context.own.clone();
+        Ok(Self {
+            throttler: Throttler::new(&options.throttle)?,
+            submit_token: submit_token(&options)?,
+            spool: Spool::new(&context.shared),
+            metrics: Metrics::register(registry),
+            options,
+        })
+    }
+}
+
+/// The token for submitted crash ids; empty, which nobody can show, where they are not accepted.
+fn submit_token(options: &Options) -> Result<String, Error> {
+    if !options.accept_submitted_crash_id {
+        return Ok(String::new());
+    }
+    let path = &options.submit_token_file;
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        format!(
+            "collector.accept_submitted_crash_id needs a token, and collector.submit_token_file = \
+             {path:?} can't be read: {error}"
+        )
+    })?;
+    match text.trim() {
+        "" => Err(format!("collector.submit_token_file = {path:?} is empty").into()),
+        token => Ok(token.to_owned()),
+    }
+}

@@ -182,7 +182,7 @@ impl Mover {
                 let raw = self.source.get_raw_crash(id).await?;
                 let dumps = self.source.get_dumps(id).await?;
                 self.destination.save_raw_crash(id, &raw, &dumps).await?;
-                Ok(dumps.values().filter_map(|dump| dump.len().ok()).sum())
+                Ok(dumps.values().filter_map(|dump| dump.size().ok()).sum())
             })
             .await?;
         self.executor

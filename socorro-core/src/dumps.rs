@@ -97,8 +97,8 @@ impl Dump {
         }
     }
 
-    /// The dump's length in bytes.
-    pub fn len(&self) -> io::Result<u64> {
+    /// The dump's size in bytes.
+    pub fn size(&self) -> io::Result<u64> {
         match self {
             Self::Bytes(bytes) => Ok(bytes.len() as u64),
             Self::File(path) => Ok(std::fs::metadata(path)?.len()),

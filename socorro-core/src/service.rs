@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use crate::config::{self, Config, Section, Settings, Sources};
 use crate::http;
@@ -108,7 +108,7 @@ where
         .build()?;
     let stop = CancellationToken::new();
     let code = runtime.block_on(async {
-        tokio::spawn(stop_on_signals(stop.clone()));
+        stop_on_signals(stop.clone())?;
         run(Context::new(loaded.config, stop)).await
     });
     // Blocking work that nobody waits for any more must not hold up the exit.
@@ -116,33 +116,28 @@ where
     code
 }
 
-/// SIGTERM, SIGINT and SIGHUP ask for a graceful stop; a second one while it goes on only says so.
-async fn stop_on_signals(stop: CancellationToken) {
-    let listen = |kind| signal(kind);
-    let (mut term, mut int, mut hup) = match (
-        listen(SignalKind::terminate()),
-        listen(SignalKind::interrupt()),
-        listen(SignalKind::hangup()),
-    ) {
-        (Ok(term), Ok(int), Ok(hup)) => (term, int, hup),
-        (Err(error), ..) | (_, Err(error), _) | (.., Err(error)) => {
-            error!(%error, "can't listen for signals");
-            return;
+/// SIGTERM, SIGINT and SIGHUP ask for a graceful stop; a further one while it goes on only says so.
+/// They are caught from the return of this function on.
+fn stop_on_signals(stop: CancellationToken) -> std::io::Result<()> {
+    let mut term = signal(SignalKind::terminate())?;
+    let mut int = signal(SignalKind::interrupt())?;
+    let mut hup = signal(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = term.recv() => {}
+                _ = int.recv() => {}
+                _ = hup.recv() => {}
+            }
+            if stop.is_cancelled() {
+                warn!("already stopping: finishing what is begun");
+            } else {
+                info!("stopping: finishing what is begun");
+                stop.cancel();
+            }
         }
-    };
-    loop {
-        tokio::select! {
-            _ = term.recv() => {}
-            _ = int.recv() => {}
-            _ = hup.recv() => {}
-        }
-        if stop.is_cancelled() {
-            warn!("already stopping: finishing what is begun");
-        } else {
-            info!("stopping: finishing what is begun");
-            stop.cancel();
-        }
-    }
+    });
+    Ok(())
 }
 
 /// Binds a listener; the error names the setting.

@@ -4,6 +4,7 @@ mod get;
 mod report;
 mod schema;
 
+use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -147,14 +148,28 @@ async fn run(command: Command, settings: &Settings, json: bool) -> Result<ExitCo
         Command::GetProcessedJson { id } => get::processed(&*storage, &id).await?,
         Command::RequestPriority { id } => {
             queue.request(&id).await?;
-            println!("{id} will be processed soon");
+            print(&format!("{id} will be processed soon"))?;
         }
         Command::Remove { id } => {
             storage.remove(&id).await?;
-            println!("{id} removed");
+            print(&format!("{id} removed"))?;
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prints a line, or several.
+fn print(text: &str) -> Result<(), Error> {
+    write_out(format!("{text}\n").as_bytes())
+}
+
+/// Writes to standard output. A reader that has seen enough, such as `head`, is no error.
+fn write_out(bytes: &[u8]) -> Result<(), Error> {
+    let mut stdout = std::io::stdout();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other?),
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::print;
 use crate::crash_id::CrashId;
 use crate::processed_crash::{ProcessedCrash, key};
 use crate::service::{EXIT_TEMPFAIL, Error};
@@ -32,8 +33,8 @@ pub(super) async fn run(
         }
     };
     match json {
-        true => println!("{}", serde_json::to_string(&processed)?),
-        false => print!("{}", render(id, &processed)),
+        true => print(&serde_json::to_string(&processed)?)?,
+        false => print(render(id, &processed).trim_end())?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
+use super::print;
 use crate::config::Settings;
 use crate::service::Error;
 use crate::storage::hbase::HBaseCrashStorage;
@@ -29,26 +30,26 @@ pub(super) async fn run(
 ) -> Result<ExitCode, Error> {
     let hbase = HBaseCrashStorage::new(&settings.hbase, &settings.storage.host());
     let report = |what: &str, nothing: &str, names: &[String]| match names {
-        _ if json => println!("{}", serde_json::json!({ what: names })),
-        [] => println!("{nothing}"),
-        names => println!("{what}: {}", names.join(", ")),
+        _ if json => print(&serde_json::json!({ what: names }).to_string()),
+        [] => print(nothing),
+        names => print(&format!("{what}: {}", names.join(", "))),
     };
     match command {
         Command::Create => {
             let made = hbase.create_tables().await?;
             let made: Vec<_> = made.into_iter().map(str::to_owned).collect();
-            report("made", "all tables are there", &made);
+            report("made", "all tables are there", &made)?;
         }
         Command::Check => {
             let missing = hbase.missing_tables().await?;
-            report("missing", "all tables and families are there", &missing);
+            report("missing", "all tables and families are there", &missing)?;
             if !missing.is_empty() {
                 return Ok(ExitCode::FAILURE);
             }
         }
         Command::Drop { yes: _ } => {
             hbase.drop_tables().await?;
-            println!("all tables dropped");
+            print("all tables dropped")?;
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -7,17 +7,25 @@
 //! | [`hbase::HBaseCrashStorage`] | primary storage in HBase over Thrift | | yes |
 //! | [`deferred::DeferringCrashStorage`] | routes raw crashes by throttle result, processed ones to a third storage | standard | |
 //! | [`fallback::FallbackCrashStorage`] | a second storage for when the first fails | both | |
+//! | [`poly::PolyCrashStorage`] | the same crash into several storages; not read | | |
 //! | [`null::NullCrashStorage`] | accepts and forgets | | |
 //!
 //! Storages know nothing of HTTP, and `filesystem` and `hbase` nothing of each other.
 
+#[cfg(any(test, feature = "testing"))]
+pub mod contract;
 pub mod deferred;
 pub mod error;
 pub mod fallback;
+#[cfg(any(test, feature = "testing"))]
+pub mod faulty;
 pub mod filesystem;
 pub mod hbase;
 pub mod null;
 pub mod open;
+pub mod poly;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 
@@ -67,7 +75,7 @@ pub trait CrashStorage: fmt::Debug + Send + Sync + 'static {
     async fn get_processed(&self, id: &CrashId) -> Result<ProcessedCrash>;
 
     /// Removes all that the storage has of a crash. [`StorageError::NotFound`] if it has nothing.
-    /// Killed in between, the crash is gone for readers, and a repetition removes the rest.
+    /// Not atomic: killed in between, a repetition removes the rest.
     async fn remove(&self, id: &CrashId) -> Result<()>;
 
     /// Walks the raw crashes that wait in this storage, those with a date link.

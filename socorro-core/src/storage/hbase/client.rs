@@ -299,7 +299,9 @@ impl Connection {
     pub(super) fn create(&mut self, table: &Table) -> CallResult<()> {
         let families = table.families.iter().map(|(name, versions)| {
             let name = format!("{name}:").into_bytes();
-            ColumnDescriptor::new(name, *versions, None, None, None, None, None)
+            // Thrift's own defaults would be no filter and no cache, which are not HBase's.
+            let (filter, cached) = ("ROW".to_owned(), true);
+            ColumnDescriptor::new(name, *versions, None, None, filter, cached, None)
         });
         let families = families.collect();
         self.call("create", table, |client, name| {

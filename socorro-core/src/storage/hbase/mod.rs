@@ -7,8 +7,6 @@
 mod claim;
 mod client;
 mod error;
-#[allow(clippy::all, clippy::pedantic, dead_code, unused, missing_docs, missing_debug_implementations, unreachable_pub)]
-#[rustfmt::skip]
 mod generated;
 mod lane;
 mod pool;
@@ -32,7 +30,7 @@ use client::{Connection, Row};
 use error::CallError;
 use pool::Pool;
 use queue::QueueState;
-use schema::column;
+use schema::{Table, column};
 
 /// Crashes in HBase: primary storage with a queue that any number of hosts share.
 #[derive(Debug)]
@@ -72,20 +70,26 @@ impl HBaseCrashStorage {
         Ok(self.pool.run(check).await?)
     }
 
-    /// Makes the tables that are missing; tells their names. Tables that are there stay as they
-    /// are, so that it can be repeated.
+    /// Makes the tables that are missing, several at a time; tells their names. Tables that are
+    /// there stay as they are, so that it can be repeated.
     pub async fn create_tables(&self) -> Result<Vec<&'static str>> {
         let present = self.pool.run(|connection| connection.tables()).await?;
         let missing = schema::ALL
             .iter()
             .filter(|t| !present.iter().any(|name| name == t.name));
+        let make = |table: &'static Table| {
+            let pool = self.pool.clone();
+            tokio::spawn(async move { pool.run(move |connection| connection.create(table)).await })
+        };
         let mut made = Vec::new();
-        for table in missing {
-            self.pool
-                .run(move |connection| connection.create(table))
-                .await?;
-            debug!(table = table.name, "table made");
-            made.push(table.name);
+        for (table, making) in missing
+            .map(|table| (table.name, make(table)))
+            .collect::<Vec<_>>()
+        {
+            // Unwrap safety: making a table does not panic.
+            making.await.unwrap()?;
+            debug!(table, "table made");
+            made.push(table);
         }
         Ok(made)
     }

@@ -1,0 +1,208 @@
+//! `POST /submit`: from the request to the answer.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use hyper::{HeaderMap, StatusCode, header};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde_json::json;
+use socorro_core::crash_id::CrashId;
+use socorro_core::http::{Request, Response, answer};
+use socorro_core::raw_crash::{RawCrash, ThrottleResult, field, format_timestamp};
+use subtle::ConstantTimeEq;
+use tracing::{info, warn};
+
+use crate::Collector;
+use crate::body::{self, Encoding};
+use crate::multipart::{Parser, boundary};
+use crate::reject::Reject;
+use crate::submission::{Builder, Submission};
+use crate::throttle::Verdict;
+
+const TEXT: &str = "text/plain; charset=utf-8";
+
+/// What became of a submission that was not refused.
+#[derive(Debug)]
+enum Outcome {
+    Stored(CrashId),
+    Discarded(String),
+    Unsupported,
+}
+
+/// Receives a submission and answers it.
+pub(crate) async fn submit(collector: Arc<Collector>, request: Request) -> Response {
+    let metrics = &collector.metrics;
+    let started = Instant::now();
+    metrics.in_flight.inc();
+    let outcome = receive(&collector, request).await;
+    metrics.in_flight.dec();
+    metrics.duration.observe(started.elapsed().as_secs_f64());
+    match outcome {
+        Ok(Outcome::Stored(id)) => answer(StatusCode::OK, TEXT, format!("CrashID=bp-{id}\n")),
+        Ok(Outcome::Discarded(rule)) => answer(StatusCode::OK, TEXT, format!("Discarded={rule}\n")),
+        Ok(Outcome::Unsupported) => answer(StatusCode::OK, TEXT, "Unsupported=1\n"),
+        Err(reject) => refuse(&collector, reject),
+    }
+}
+
+fn refuse(collector: &Collector, reject: Reject) -> Response {
+    collector.metrics.refused(reject);
+    info!(reason = reject.reason(), "submission refused");
+    let mut response = answer(reject.status(), TEXT, reject.body());
+    if reject == Reject::NotStored {
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, header::HeaderValue::from_static("60"));
+    }
+    response
+}
+
+/// Where a submission came from, as far as it is kept: no address.
+struct Origin {
+    user_agent: String,
+    compressed: bool,
+    wire_bytes: u64,
+    authorization: Option<String>,
+}
+
+async fn receive(collector: &Arc<Collector>, request: Request) -> Result<Outcome, Reject> {
+    let (head, incoming) = request.into_parts();
+    let text = |name| header_text(&head.headers, name);
+    let boundary = boundary(text(header::CONTENT_TYPE).as_deref())?;
+    let encoding = Encoding::of(&head.headers)?;
+
+    let mut parser = Parser::new(&boundary);
+    let mut builder = Builder::new(&collector.options, &collector.spool);
+    let mut sink = |piece: &[u8]| parser.push(piece, &mut |event| builder.on(event));
+    let wire_bytes = body::read(incoming, encoding, &collector.options, &mut sink).await?;
+    parser.finish()?;
+    let submission = builder.finish(head.uri.query())?;
+    collector.metrics.body_bytes.inc_by(wire_bytes);
+
+    let origin = Origin {
+        user_agent: text(header::USER_AGENT).unwrap_or_default(),
+        compressed: encoding == Encoding::Gzip,
+        wire_bytes,
+        authorization: text(header::AUTHORIZATION),
+    };
+    decide_and_store(collector, submission, origin).await
+}
+
+fn header_text(headers: &HeaderMap, name: header::HeaderName) -> Option<String> {
+    Some(String::from_utf8_lossy(headers.get(name)?.as_bytes()).into_owned())
+}
+
+async fn decide_and_store(
+    collector: &Arc<Collector>,
+    mut submission: Submission,
+    origin: Origin,
+) -> Result<Outcome, Reject> {
+    let now = Timestamp::now();
+    let submitted_id = submitted_id(collector, &submission, &origin)?;
+    let verdict = collector
+        .throttler
+        .decide(&submission.annotations, fastrand::f64() * 100.0);
+    collector.metrics.throttled(verdict.result);
+    match verdict.result {
+        ThrottleResult::Accept | ThrottleResult::Defer => {}
+        ThrottleResult::Discard => return Ok(Outcome::Discarded(verdict.rule.to_owned())),
+        ThrottleResult::Ignore => return Ok(Outcome::Unsupported),
+    }
+    let today = now.to_zoned(TimeZone::UTC).date();
+    let id = submitted_id.unwrap_or_else(|| CrashId::new(today));
+    let raw = raw_crash(&id, now, &mut submission, &origin, &verdict);
+    info!(
+        %id,
+        result = verdict.result.as_str(),
+        rule = verdict.rule,
+        dumps = submission.dumps.len(),
+        size_bytes = origin.wire_bytes,
+        "received"
+    );
+    // On a task of its own: a client that goes away must not cut a save in the middle.
+    let spool = collector.spool.clone();
+    let saving = tokio::spawn(async move {
+        let saved = spool
+            .storage
+            .save_raw_crash(&id, &raw, &submission.dumps)
+            .await;
+        // Its files are needed until here.
+        drop(submission);
+        saved
+    });
+    match saving.await {
+        Ok(Ok(())) => Ok(Outcome::Stored(id)),
+        Ok(Err(error)) => {
+            warn!(%id, %error, "no spool takes it; the client is told to try again");
+            Err(Reject::NotStored)
+        }
+        Err(panic) => {
+            warn!(%id, %panic, "saving broke down; the client is told to try again");
+            Err(Reject::NotStored)
+        }
+    }
+}
+
+/// The id that a sender brings along, where that is allowed and the sender shows the token.
+fn submitted_id(
+    collector: &Collector,
+    submission: &Submission,
+    origin: &Origin,
+) -> Result<Option<CrashId>, Reject> {
+    let given = submission
+        .annotations
+        .get(field::UUID)
+        .and_then(|value| value.as_str());
+    let (Some(given), true) = (given, collector.options.accept_submitted_crash_id) else {
+        return Ok(None);
+    };
+    let shown = origin
+        .authorization
+        .as_deref()
+        .and_then(|value| value.strip_prefix("Bearer "));
+    let shown = shown.unwrap_or_default().trim();
+    let is_token: bool = collector
+        .submit_token
+        .as_bytes()
+        .ct_eq(shown.as_bytes())
+        .into();
+    if !is_token || shown.is_empty() {
+        return Err(Reject::Unauthorized);
+    }
+    given.parse().map(Some).map_err(|_| Reject::InvalidCrashId)
+}
+
+/// The annotations with our own entries. What a client sent under their names is dropped.
+fn raw_crash(
+    id: &CrashId,
+    now: Timestamp,
+    submission: &mut Submission,
+    origin: &Origin,
+    verdict: &Verdict<'_>,
+) -> RawCrash {
+    let mut annotations = std::mem::take(&mut submission.annotations);
+    for name in field::OURS {
+        if annotations.remove(name).is_some() {
+            submission
+                .notes
+                .push(format!("the client's {name:?} was dropped"));
+        }
+    }
+    let mut raw = RawCrash::new(annotations);
+    raw.set(field::SUBMITTED_TIMESTAMP, format_timestamp(now));
+    raw.set(field::TIMESTAMP, now.as_microsecond() as f64 / 1e6);
+    raw.set(field::LEGACY_PROCESSING, verdict.result as i64);
+    raw.set(field::THROTTLE_RATE, verdict.rate);
+    raw.set(field::UUID, id.as_str());
+    let metadata = json!({
+        "payload": if submission.has_json { "json" } else { "multipart" },
+        "payload_compressed": if origin.compressed { "1" } else { "0" },
+        "payload_size": origin.wire_bytes,
+        "collector_notes": submission.notes,
+        "user_agent": origin.user_agent,
+        "throttle_rule": verdict.rule,
+    });
+    raw.set(field::METADATA, metadata);
+    raw
+}

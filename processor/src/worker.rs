@@ -1,0 +1,281 @@
+//! Claims crashes, processes them, stores the results: a short loop over what can come of it.
+
+use std::collections::BTreeMap;
+use std::num::NonZero;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use socorro_core::crash_id::CrashId;
+use socorro_core::dumps::{Dump, DumpName, Dumps, MAIN_DUMP};
+use socorro_core::processed_crash::{ProcessedCrash, key};
+use socorro_core::public_annotations::PublicAnnotations;
+use socorro_core::raw_crash::RawCrash;
+use socorro_core::retry::TransactionExecutor;
+use socorro_core::service::{Context, Error};
+use socorro_core::storage::open::PrimaryStorage;
+use socorro_core::storage::{Blame, Claim, Finish, Result, StorageError};
+use tokio::sync::{Mutex, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::config::Options;
+use crate::metrics::Metrics;
+use crate::signature::Lists;
+use crate::stackwalk::{Walk, walk};
+use crate::transform::{Knowledge, transform};
+
+/// Processes the crashes of one queue, several at a time.
+#[derive(Debug, Clone)]
+pub struct Processor {
+    primary: PrimaryStorage,
+    options: Options,
+    host: String,
+    knowledge: Arc<Knowledge>,
+    executor: TransactionExecutor,
+    metrics: Arc<Metrics>,
+    stop: CancellationToken,
+}
+
+/// What came of looking for work.
+#[derive(Debug)]
+pub enum Step {
+    /// A crash was claimed and is being processed; ends when its result is stored.
+    Began(tokio::task::JoinHandle<()>),
+    /// Nothing waits.
+    Idle,
+    /// The queue could not be read.
+    Failed,
+}
+
+type SharedClaim = Arc<Mutex<Box<dyn Claim>>>;
+
+impl Processor {
+    /// A processor of this configuration; an error if a list that it names can't be read.
+    pub fn new(context: &Context<Options>, metrics: Arc<Metrics>) -> Result<Self, Error> {
+        let mut options = context.own.clone();
+        if options.workers == 0 {
+            options.workers = std::thread::available_parallelism().map_or(1, NonZero::get);
+        }
+        let lists = match options.signature_lists.as_os_str().is_empty() {
+            true => Lists::default(),
+            false => Lists::load(&options.signature_lists)?,
+        };
+        let public = PublicAnnotations::load(&options.public_annotations)?;
+        let transactions = context.shared.transactions.clone();
+        Ok(Self {
+            primary: PrimaryStorage::new(&context.shared),
+            options,
+            host: context.shared.storage.host(),
+            knowledge: Arc::new(Knowledge { lists, public }),
+            executor: TransactionExecutor::new(transactions, context.stop.clone()),
+            metrics,
+            stop: context.stop.clone(),
+        })
+    }
+
+    /// Processes crashes until the stop; then ends what is begun.
+    pub async fn run(&self) {
+        let slots = Arc::new(Semaphore::new(self.options.workers));
+        info!(workers = self.options.workers, "waiting for crashes");
+        while !self.stop.is_cancelled() {
+            // Unwrap safety: the semaphore is never closed.
+            let slot = Arc::clone(&slots).acquire_owned().await.unwrap();
+            if self.stop.is_cancelled() {
+                break;
+            }
+            match self.step().await {
+                Step::Began(work) => {
+                    tokio::spawn(async move {
+                        if let Err(panic) = work.await {
+                            error!(%panic, "a worker broke down; its claim will run out");
+                        }
+                        drop(slot);
+                    });
+                }
+                Step::Idle => self.pause(self.options.poll_interval.get()).await,
+                Step::Failed => self.pause(AFTER_FAILURE).await,
+            }
+        }
+        // All slots are free when all work has ended. Unwrap safety: as above.
+        let all = u32::try_from(self.options.workers).unwrap_or(u32::MAX);
+        drop(slots.acquire_many(all).await.unwrap());
+    }
+
+    async fn pause(&self, time: Duration) {
+        tokio::select! {
+            () = tokio::time::sleep(time) => {}
+            () = self.stop.cancelled() => {}
+        }
+    }
+
+    /// Looks for a crash once, and begins to process it.
+    pub async fn step(&self) -> Step {
+        match self.primary.queue.claim().await {
+            Ok(Some(claim)) => {
+                let processor = self.clone();
+                Step::Began(tokio::spawn(async move { processor.process(claim).await }))
+            }
+            Ok(None) => Step::Idle,
+            Err(error) => {
+                self.metrics.storage_errors.inc();
+                warn!(%error, wait_seconds = AFTER_FAILURE.as_secs(), "can't read the queue");
+                Step::Failed
+            }
+        }
+    }
+
+    async fn process(&self, claim: Box<dyn Claim>) {
+        let (id, attempt, started) = (claim.id(), claim.attempt(), Instant::now());
+        self.metrics.in_progress.inc();
+        let claim: SharedClaim = Arc::new(Mutex::new(claim));
+        let lost = CancellationToken::new();
+        let renewing = tokio::spawn(renew(
+            Arc::clone(&claim),
+            self.options.renew_interval.get(),
+            lost.clone(),
+        ));
+        let outcome = tokio::select! {
+            outcome = self.make_and_store(&id, attempt, &claim) => outcome,
+            () = lost.cancelled() => Ok(Finish::TakenOver),
+        };
+        renewing.abort();
+        self.metrics.in_progress.dec();
+        match outcome {
+            Ok(Finish::Stored) => {
+                let seconds = started.elapsed().as_secs_f64();
+                self.metrics.duration.observe(seconds);
+                self.metrics.processed.inc();
+                info!(%id, attempt, seconds, "processed");
+            }
+            Ok(Finish::TakenOver) => {
+                self.metrics.taken_over.inc();
+                warn!(%id, attempt, "another processor has taken it over, the result was dropped");
+            }
+            Err(error) => {
+                self.metrics.storage_errors.inc();
+                warn!(%id, attempt, %error, "put back into the queue");
+                if let Err(error) = claim.lock().await.release().await {
+                    warn!(%id, %error, "can't put it back, its claim will run out");
+                }
+                self.pause(AFTER_FAILURE).await;
+            }
+        }
+    }
+
+    async fn make_and_store(
+        &self,
+        id: &CrashId,
+        attempt: u32,
+        claim: &SharedClaim,
+    ) -> Result<Finish> {
+        let processed = self.make(id, attempt).await?;
+        if processed.get(key::SUCCESS) == Some(&false.into()) {
+            self.metrics.failed.inc();
+        }
+        match self.store(claim, &processed).await {
+            Err(error) if error.blame() == Blame::Crash && !error.is_not_found() => {
+                // Too large, most likely: what can be said without the dumps is stored instead.
+                error!(%id, %error, "the processed crash was refused");
+                let note = format!("the storage refused the processed crash: {error}");
+                let raw = self.primary.storage.get_raw_crash(id).await?;
+                let smaller = self.transform(id, raw, BTreeMap::new(), Some(note)).await;
+                self.store(claim, &smaller).await
+            }
+            other => other,
+        }
+    }
+
+    /// Makes the processed crash. An error if the storage is unwell or the crash is gone; whatever
+    /// is wrong with the crash itself becomes a processed crash that says so.
+    async fn make(&self, id: &CrashId, attempt: u32) -> Result<ProcessedCrash> {
+        if attempt > self.options.max_attempts {
+            self.metrics.given_up.inc();
+            let note = format!("given up: {} attempts ended early", attempt - 1);
+            let raw = self.primary.storage.get_raw_crash(id).await?;
+            return Ok(self.transform(id, raw, BTreeMap::new(), Some(note)).await);
+        }
+        let read = async || {
+            let raw = self.primary.storage.get_raw_crash(id).await?;
+            Ok::<_, StorageError>((raw, self.primary.storage.get_dumps(id).await?))
+        };
+        match read().await {
+            Ok((raw, dumps)) => {
+                let walks = self.walk_all(dumps).await;
+                Ok(self.transform(id, raw, walks, None).await)
+            }
+            Err(error) if error.blame() == Blame::Crash && !error.is_not_found() => {
+                let note = format!("can't be read: {error}");
+                let raw = RawCrash::default();
+                Ok(self.transform(id, raw, BTreeMap::new(), Some(note)).await)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn transform(
+        &self,
+        id: &CrashId,
+        raw: RawCrash,
+        walks: BTreeMap<DumpName, Walk>,
+        note: Option<String>,
+    ) -> ProcessedCrash {
+        let (id, knowledge) = (*id, Arc::clone(&self.knowledge));
+        let who = format!("{}_{}", self.host, std::process::id());
+        let notes = [who, "processor".to_owned()]
+            .into_iter()
+            .chain(note)
+            .collect();
+        let rules = move || transform(id, &raw, &walks, &knowledge, notes);
+        // Unwrap safety: the panic of a rule is caught and becomes a note.
+        tokio::task::spawn_blocking(rules).await.unwrap()
+    }
+
+    /// Walks each dump that is a minidump by its name, one after the other.
+    async fn walk_all(&self, dumps: Dumps) -> BTreeMap<DumpName, Walk> {
+        let mut walks = BTreeMap::new();
+        for (name, dump) in dumps
+            .into_iter()
+            .filter(|(name, _)| name.as_str().starts_with(MAIN_DUMP))
+        {
+            let symbols = self.options.symbols.clone();
+            let walking = tokio::task::spawn_blocking(move || walk_one(&dump, &symbols));
+            let limit = self.options.walk_timeout.get();
+            let walk = match tokio::time::timeout(limit, walking).await {
+                Ok(Ok(walk)) => walk,
+                Ok(Err(_panic)) => Walk::failed("Panic", "the stack walker broke down"),
+                Err(_elapsed) => Walk::failed("Timeout", format!("took longer than {limit:?}")),
+            };
+            walks.insert(name, walk);
+        }
+        walks
+    }
+
+    async fn store(&self, claim: &SharedClaim, processed: &ProcessedCrash) -> Result<Finish> {
+        let finish = || async { claim.lock().await.finish(processed).await };
+        self.executor.run("store the processed crash", finish).await
+    }
+}
+
+/// After a storage that did not answer.
+const AFTER_FAILURE: Duration = Duration::from_secs(5);
+
+/// Renews a claim until aborted, or until the crash is another's: then cancels `lost`.
+async fn renew(claim: SharedClaim, interval: Duration, lost: CancellationToken) {
+    loop {
+        tokio::time::sleep(interval).await;
+        match claim.lock().await.renew().await {
+            Ok(true) => {}
+            Ok(false) => return lost.cancel(),
+            // The lease is several intervals long: the next try may do.
+            Err(error) => warn!(%error, "can't renew a claim"),
+        }
+    }
+}
+
+fn walk_one(dump: &Dump, symbols: &[PathBuf]) -> Walk {
+    match dump.read() {
+        Ok(bytes) => walk(&bytes, symbols),
+        Err(error) => Walk::failed("Unreadable", error.to_string()),
+    }
+}

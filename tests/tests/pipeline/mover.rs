@@ -1,0 +1,140 @@
+//! The crash mover: what it moves, what it says, and what a kill leaves.
+
+use socorro_core::storage::CrashStorage;
+use socorro_core::storage::filesystem::{Tree, TreeOptions};
+use socorro_tests::client::Form;
+use socorro_tests::site::Site;
+use socorro_tests::wait_for;
+
+use crate::{fill_spool, noise_of, null_write};
+
+crate::on_each_storage! {
+    a_mover_killed_in_the_middle_and_run_again_moves_everything
+    a_mover_that_watches_moves_crashes_as_they_arrive
+}
+
+fn a_mover_killed_in_the_middle_and_run_again_moves_everything(site: &Site) {
+    let ids = fill_spool(site, 150, 30_000);
+    let all = site.spooled().len();
+    let mut kills = 0;
+    // Each run is killed as soon as it has moved something.
+    for _ in 0..5 {
+        let before = site.spooled().len();
+        let mut mover = site.start("crashmover", &[]);
+        wait_for("some crashes to be moved", || {
+            (mover.has_ended() || site.spooled().len() < before).then_some(())
+        });
+        if !mover.has_ended() {
+            kills += 1;
+        }
+        mover.kill();
+    }
+    assert!(kills > 0, "no run lived long enough to be killed");
+    assert!(all > site.spooled().len());
+
+    site.run_mover();
+    assert_eq!(
+        site.spooled(),
+        Vec::<std::path::PathBuf>::new(),
+        "the source is empty"
+    );
+    for (place, id) in ids.iter().enumerate() {
+        assert_eq!(
+            site.dump(id, "upload_file_minidump"),
+            noise_of(place, 30_000)
+        );
+    }
+}
+
+fn a_mover_that_watches_moves_crashes_as_they_arrive(site: &Site) {
+    let (_collector, address) = site.collector();
+    null_write().accepted(Form::Firefox, &address);
+    let mover = site.start("crashmover", &["--watch"]);
+    site.wait_until_spool_is_empty();
+    let id = null_write().accepted(Form::Chromium, &address);
+    site.wait_until_spool_is_empty();
+    assert_eq!(site.raw_crash(&id)["ProductName"], "Arena");
+    assert!(mover.stop().success());
+}
+
+#[test]
+fn a_run_says_in_one_line_what_it_did() {
+    let site = Site::on_files();
+    fill_spool(&site, 3, 1_000);
+    let line = site.run_mover();
+    assert!(
+        line.starts_with("moved 3 crashes") && !line.contains('\n'),
+        "{line}"
+    );
+    assert_eq!(site.run_mover(), "the spool is empty, nothing to move");
+}
+
+#[test]
+fn two_movers_never_work_on_one_spool() {
+    let site = Site::on_files();
+    fill_spool(&site, 1, 1_000);
+    let watching = site.start("crashmover", &["--watch"]);
+    site.wait_until_spool_is_empty();
+    let line = site.run_mover();
+    assert!(line.contains("another crash mover is at work"), "{line}");
+    assert!(watching.stop().success());
+}
+
+#[test]
+fn crashes_that_remain_are_told_by_exit_code_75() {
+    let site = Site::on_files();
+    fill_spool(&site, 2, 1_000);
+    let nowhere = [
+        "--set",
+        "storage.class=HBaseCrashStorage",
+        "--set",
+        "hbase.thrift=127.0.0.1:1",
+        "--set",
+        "transactions.backoff=once",
+    ];
+    let output = site.command("crashmover", &nowhere).output().unwrap();
+    assert_eq!(
+        output.status.code(),
+        Some(75),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(site.run_mover().starts_with("moved 2 crashes"));
+}
+
+#[test]
+fn a_mistake_in_the_configuration_is_exit_code_1() {
+    let site = Site::on_files();
+    let output = site.command("crashmover", &[]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "there is no spool yet");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("spool.primary"));
+    let output = site
+        .command("crashmover", &["--set", "spool.primry=/x"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("primry"));
+}
+
+#[test]
+fn a_crash_that_cannot_be_read_stays_and_blocks_no_other() {
+    let site = Site::on_files();
+    let ids = fill_spool(&site, 3, 1_000);
+    let broken = ids[1];
+    let json = site
+        .spooled()
+        .into_iter()
+        .find(|path| path.ends_with(format!("{broken}.json")));
+    std::fs::write(json.unwrap(), "{").unwrap();
+    let output = site.command("crashmover", &[]).output().unwrap();
+    assert_eq!(output.status.code(), Some(75));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("moved 2 crashes"));
+    let tree = Tree::new(TreeOptions {
+        root: site.spool(),
+        dated: true,
+        host: "test".into(),
+        allow_network_fs: false,
+    });
+    let left: Vec<_> = tree.new_crashes().unwrap().map(|id| id.unwrap()).collect();
+    assert_eq!(left, [broken]);
+}

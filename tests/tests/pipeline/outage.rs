@@ -1,0 +1,90 @@
+//! HBase goes away in the middle, and comes back.
+
+use rustix::process::Signal;
+use socorro_tests::client::{Form, Submission};
+use socorro_tests::hbase::OwnHBase;
+use socorro_tests::program::Program;
+use socorro_tests::site::Site;
+use socorro_tests::{fixtures, wait_for};
+
+use crate::{fill_spool, noise_of};
+
+#[test]
+fn hbase_killed_in_the_middle_of_a_move_and_started_again_loses_and_doubles_nothing() {
+    let Some(hbase) = OwnHBase::start() else {
+        return;
+    };
+    let site = Site::at_hbase(&hbase.address);
+    let ids = fill_spool(&site, 300, 50_000);
+    let before = site.spooled().len();
+    let endless = [
+        "--set",
+        "transactions.backoff=endless",
+        "--set",
+        "hbase.socket_timeout=5s",
+    ];
+    let mut mover = site.start("crashmover", &endless);
+    wait_for("some crashes to be moved", || {
+        (site.spooled().len() < before).then_some(())
+    });
+    hbase.kill();
+    mover.wait_for_log("will try again");
+    assert!(!mover.has_ended(), "the mover waits");
+    let waiting = site.spooled().len();
+    assert!(waiting > 0, "crashes that are not confirmed stay");
+    hbase.start_again();
+    assert!(mover.wait().success(), "{}", mover.log());
+    assert_eq!(
+        site.spooled(),
+        Vec::<std::path::PathBuf>::new(),
+        "the source is empty"
+    );
+    for (place, id) in ids.iter().enumerate() {
+        assert_eq!(
+            site.dump(id, "upload_file_minidump"),
+            noise_of(place, 50_000)
+        );
+    }
+
+    // Once: each is claimed, processed and taken off the queue one time.
+    let args = ["run", "--set", "log.level=info"];
+    let processor = site.start("processor", &args);
+    for id in &ids {
+        site.processed(id);
+    }
+    let done = |line: &&str| line.contains(" processed ") && line.contains("attempt=1");
+    wait_for("every result to be logged", || {
+        (processor.log().lines().filter(done).count() >= ids.len()).then_some(())
+    });
+    assert_eq!(processor.log().lines().filter(done).count(), ids.len());
+    assert!(processor.stop().success());
+}
+
+/// With the thrift crate's own buffered reading, a read that a signal interrupts delivers old bytes
+/// again.
+#[test]
+fn a_large_read_that_signals_interrupt_is_right() {
+    let Some(site) = Site::on_hbase() else { return };
+    let large = fixtures::noise(20 << 20, 3);
+    let (collector, address) = site.collector();
+    let sent = Submission::new(fixtures::annotations(), large.clone());
+    let id = sent.accepted(Form::BreakpadUpload, &address);
+    assert!(collector.stop().success());
+    site.run_mover();
+    let output = site.spool().with_file_name("read-back");
+    let path = output.to_str().unwrap();
+    for _ in 0..3 {
+        let mut reader =
+            Program::start(site.command("socorro", &["get_dump", id.as_str(), "--output", path]));
+        while !reader.has_ended() {
+            reader.signal(Signal::STOP);
+            reader.signal(Signal::CONT);
+            std::thread::yield_now();
+        }
+        assert!(reader.wait().success(), "{}", reader.log());
+        assert!(
+            std::fs::read(&output).unwrap() == large,
+            "other bytes came back"
+        );
+    }
+}
