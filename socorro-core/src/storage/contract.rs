@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::json;
 
-use super::{Blame, CrashStorage, StorageError};
+use super::{Blame, CrashIds, CrashStorage, StorageError, blocking};
 use crate::crash_id::CrashId;
 use crate::dumps::{Dump, DumpName, Dumps};
 use crate::processed_crash::ProcessedCrash;
@@ -24,7 +24,7 @@ pub struct Keeps {
     pub deferred: bool,
     /// Processed crashes read back.
     pub processed: bool,
-    /// Which crashes a walk meets.
+    /// Which crashes a walk of those that wait meets.
     pub walk: Walk,
 }
 
@@ -128,7 +128,8 @@ pub async fn check(storage: &dyn CrashStorage, keeps: Keeps) {
             Walk::Accepted => throttle == ThrottleResult::Accept,
             Walk::All => true,
         };
-        walks(storage, &sample, walked);
+        walks(storage, &sample, walked).await;
+        lists_by_day(storage, &sample, kept).await;
         if keeps.processed {
             a_processed_crash_is_replaced_by_a_later_one(storage, &sample).await;
             save(storage, &sample).await;
@@ -190,14 +191,35 @@ async fn reads_back(storage: &dyn CrashStorage, Sample { id, raw, dumps }: &Samp
     absent(storage.get_dump(id, &DumpName::clean("another")).await);
 }
 
-fn walks(storage: &dyn CrashStorage, sample: &Sample, expected: bool) {
-    match storage.new_crashes() {
-        Ok(ids) => {
-            let found = ids.flatten().filter(|id| *id == sample.id).count();
-            assert_eq!(found, usize::from(expected));
-        }
-        Err(StorageError::Unsupported { .. }) => assert!(!expected),
+/// How often a walk meets a crash; `None` where the storage can't be walked.
+async fn met(ids: Result<CrashIds, StorageError>, id: CrashId) -> Option<usize> {
+    match ids {
+        // Walks block.
+        Ok(ids) => Some(blocking(move || ids.flatten().filter(|met| *met == id).count()).await),
+        Err(StorageError::Unsupported { .. }) => None,
         Err(error) => panic!("{error}"),
+    }
+}
+
+async fn walks(storage: &dyn CrashStorage, sample: &Sample, waits: bool) {
+    let found = met(storage.new_crashes(), sample.id).await;
+    assert_eq!(
+        found.unwrap_or(0),
+        usize::from(waits),
+        "among those that wait"
+    );
+}
+
+async fn lists_by_day(storage: &dyn CrashStorage, sample: &Sample, kept: bool) {
+    let day = sample.id.date();
+    let (eve, morrow) = (day.yesterday().unwrap(), day.tomorrow().unwrap());
+    for (days, expected) in [(day..=day, kept), (eve..=morrow, kept), (eve..=eve, false)] {
+        let found = met(storage.crashes(days), sample.id).await;
+        assert_eq!(
+            found.unwrap_or(0),
+            usize::from(expected),
+            "among those of its day"
+        );
     }
 }
 
@@ -219,7 +241,8 @@ async fn a_removed_crash_is_gone(storage: &dyn CrashStorage, sample: &Sample) {
     absent(storage.get_dumps(id).await);
     absent(storage.get_dump(id, &DumpName::main()).await);
     absent(storage.get_processed(id).await);
-    walks(storage, sample, false);
+    walks(storage, sample, false).await;
+    lists_by_day(storage, sample, false).await;
     assert!(storage.remove(id).await.unwrap_err().is_not_found());
 }
 

@@ -1,8 +1,10 @@
 //! [`DeferringCrashStorage`]: three storages in one, chosen by what a crash is.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use jiff::civil::Date;
 
 use super::{CrashIds, CrashStorage, Result, StorageError};
 use crate::crash_id::CrashId;
@@ -88,5 +90,14 @@ impl CrashStorage for DeferringCrashStorage {
 
     fn new_crashes(&self) -> Result<CrashIds> {
         self.standard.new_crashes()
+    }
+
+    /// Standard, then deferred: a processed crash without its raw crash is not met.
+    fn crashes(&self, days: RangeInclusive<Date>) -> Result<CrashIds> {
+        Ok(Box::new(
+            self.standard
+                .crashes(days.clone())?
+                .chain(self.deferred.crashes(days)?),
+        ))
     }
 }

@@ -1,8 +1,10 @@
 //! [`FallbackCrashStorage`]: a second storage for when the first fails.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use jiff::civil::Date;
 use tracing::warn;
 
 use super::{CrashIds, CrashStorage, Result, StorageError};
@@ -94,6 +96,14 @@ impl CrashStorage for FallbackCrashStorage {
             self.fallback
                 .new_crashes()?
                 .chain(self.primary.new_crashes()?),
+        ))
+    }
+
+    fn crashes(&self, days: RangeInclusive<Date>) -> Result<CrashIds> {
+        Ok(Box::new(
+            self.fallback
+                .crashes(days.clone())?
+                .chain(self.primary.crashes(days)?),
         ))
     }
 }

@@ -1,9 +1,11 @@
 //! [`FaultyCrashStorage`]: a storage whose operations fail now and then, for tests.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
+use jiff::civil::Date;
 
 use super::{Blame, CrashIds, CrashStorage, Result, StorageError};
 use crate::crash_id::CrashId;
@@ -86,6 +88,10 @@ impl CrashStorage for FaultyCrashStorage {
     fn new_crashes(&self) -> Result<CrashIds> {
         self.inner.new_crashes()
     }
+
+    fn crashes(&self, days: RangeInclusive<Date>) -> Result<CrashIds> {
+        self.inner.crashes(days)
+    }
 }
 
 /// Tries each call of a storage again until it does not fail for the moment, as the crash mover and
@@ -148,5 +154,9 @@ impl CrashStorage for PersistentCrashStorage {
 
     fn new_crashes(&self) -> Result<CrashIds> {
         self.0.new_crashes()
+    }
+
+    fn crashes(&self, days: RangeInclusive<Date>) -> Result<CrashIds> {
+        self.0.crashes(days)
     }
 }

@@ -28,8 +28,10 @@ pub mod poly;
 mod tests;
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use async_trait::async_trait;
+use jiff::civil::Date;
 
 use crate::crash_id::CrashId;
 use crate::dumps::{Dump, DumpName, Dumps};
@@ -81,6 +83,10 @@ pub trait CrashStorage: fmt::Debug + Send + Sync + 'static {
     /// Walks the raw crashes that wait in this storage, those with a date link.
     /// [`StorageError::Unsupported`] where a storage can't be walked.
     fn new_crashes(&self) -> Result<CrashIds>;
+
+    /// Walks all crashes whose ids are dated in `days`, first and last included, whatever became of
+    /// them, day by day. [`StorageError::Unsupported`] where a storage can't be walked.
+    fn crashes(&self, days: RangeInclusive<Date>) -> Result<CrashIds>;
 }
 
 /// The crashes that wait for a processor, and those that processors work on.

@@ -1,6 +1,9 @@
 //! [`NullCrashStorage`]: accepts everything and keeps nothing.
 
+use std::ops::RangeInclusive;
+
 use async_trait::async_trait;
+use jiff::civil::Date;
 
 use super::{CrashIds, CrashStorage, Result, StorageError};
 use crate::crash_id::CrashId;
@@ -49,6 +52,10 @@ impl CrashStorage for NullCrashStorage {
     }
 
     fn new_crashes(&self) -> Result<CrashIds> {
+        Ok(Box::new(std::iter::empty()))
+    }
+
+    fn crashes(&self, _: RangeInclusive<Date>) -> Result<CrashIds> {
         Ok(Box::new(std::iter::empty()))
     }
 }

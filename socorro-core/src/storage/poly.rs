@@ -1,8 +1,10 @@
 //! [`PolyCrashStorage`]: the same crash into several storages.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use jiff::civil::Date;
 
 use super::{CrashIds, CrashStorage, Result, StorageError};
 use crate::crash_id::CrashId;
@@ -94,6 +96,10 @@ impl CrashStorage for PolyCrashStorage {
     }
 
     fn new_crashes(&self) -> Result<CrashIds> {
+        unsupported("walk its crashes")
+    }
+
+    fn crashes(&self, _: RangeInclusive<Date>) -> Result<CrashIds> {
         unsupported("walk its crashes")
     }
 }

@@ -11,10 +11,12 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use jiff::civil::Date;
 
 use super::deferred::DeferringCrashStorage;
 use super::{CrashIds, CrashStorage, Result};
@@ -111,5 +113,9 @@ impl CrashStorage for FileSystemCrashStorage {
 
     fn new_crashes(&self) -> Result<CrashIds> {
         self.storage.new_crashes()
+    }
+
+    fn crashes(&self, days: RangeInclusive<Date>) -> Result<CrashIds> {
+        self.storage.crashes(days)
     }
 }

@@ -11,6 +11,7 @@
 
 use std::fs;
 use std::io::{ErrorKind, Read};
+use std::ops::RangeInclusive;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,6 +20,7 @@ use async_trait::async_trait;
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
+use jiff::civil::Date;
 use tempfile::{NamedTempFile, TempPath};
 use walkdir::WalkDir;
 
@@ -273,6 +275,10 @@ impl CrashStorage for Tree {
         }
         Ok(Box::new(walk::new_crashes(self.layout.clone())?))
     }
+
+    fn crashes(&self, days: RangeInclusive<Date>) -> Result<CrashIds> {
+        Ok(Box::new(walk::crashes(self.layout.clone(), days)?))
+    }
 }
 
 fn gzip(content: &[u8]) -> Vec<u8> {
@@ -305,9 +311,12 @@ fn make_link(target: &Path, link: &Path) -> Result<(), FsError> {
     for _ in 0..PRUNE_RACES {
         match symlink(target, link) {
             Err(error) if error.kind() == ErrorKind::NotFound => make_parent(link)?,
-            // What a killed save left, perhaps with another slot.
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                fs::remove_file(link).at("replace the link", link)?;
+                if fs::read_link(link).is_ok_and(|there| there == target) {
+                    return Ok(());
+                }
+                // What a killed save left, with another slot.
+                if_there(fs::remove_file(link)).at("replace the link", link)?;
             }
             other => return other.at("make the link", link),
         }

@@ -6,9 +6,11 @@
 
 use std::fs;
 use std::io::ErrorKind;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use tracing::{debug, warn};
@@ -32,6 +34,26 @@ pub(super) fn new_crashes(layout: Layout) -> Result<impl Iterator<Item = Result<
     Ok(days
         .into_iter()
         .flat_map(move |day| walk_day(layout.clone(), day)))
+}
+
+/// The ids of all raw crashes of those days, whether they wait or not, day by day.
+pub(super) fn crashes(
+    layout: Layout,
+    days_wanted: RangeInclusive<Date>,
+) -> Result<impl Iterator<Item = Result<CrashId>> + Send> {
+    let wanted = move |day: &String| Layout::day_of(day).is_some_and(|d| days_wanted.contains(&d));
+    let days = days(&layout.root)?.into_iter().filter(wanted);
+    let entries = days.flat_map(move |day| WalkDir::new(layout.root.join(day).join("name")));
+    Ok(entries.filter_map(|entry| match entry {
+        Ok(file) => file
+            .file_name()
+            .to_str()?
+            .strip_suffix(".json")?
+            .parse()
+            .ok()
+            .map(Ok),
+        Err(error) => report(error).map(Err),
+    }))
 }
 
 /// The names of the day directories, oldest first. A root that does not exist yet has none.
@@ -119,7 +141,7 @@ fn finish_removal(layout: &Layout, id: &CrashId, marker: &Path) {
 /// Prunes a day when its walk is dropped.
 struct PruneAtEnd {
     day: PathBuf,
-    date: Option<jiff::civil::Date>,
+    date: Option<Date>,
 }
 
 impl Drop for PruneAtEnd {

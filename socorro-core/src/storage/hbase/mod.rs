@@ -9,6 +9,7 @@ mod client;
 mod error;
 mod generated;
 mod lane;
+mod merge;
 mod pool;
 mod queue;
 mod row_key;
@@ -17,7 +18,10 @@ mod schema;
 #[cfg(test)]
 mod tests;
 
+use std::ops::RangeInclusive;
+
 use async_trait::async_trait;
+use jiff::civil::Date;
 use tracing::debug;
 
 use super::open::HBaseOptions;
@@ -28,6 +32,7 @@ use crate::processed_crash::ProcessedCrash;
 use crate::raw_crash::RawCrash;
 use client::{Connection, Row};
 use error::CallError;
+use merge::MergeScan;
 use pool::Pool;
 use queue::QueueState;
 use schema::{Table, column};
@@ -189,7 +194,27 @@ impl CrashStorage for HBaseCrashStorage {
     fn new_crashes(&self) -> Result<CrashIds> {
         Err(StorageError::Unsupported {
             store: error::STORE,
-            operation: "walk its crashes",
+            operation: "walk its waiting crashes",
         })
+    }
+
+    fn crashes(&self, days: RangeInclusive<Date>) -> Result<CrashIds> {
+        let (first, last) = days.into_inner();
+        let yymmdd = |date: Date| date.strftime("%y%m%d").to_string();
+        // Ids have dates of this century only. `g` sorts behind every id.
+        let first = first.max(jiff::civil::date(2000, 1, 1));
+        let last = last.min(jiff::civil::date(2099, 12, 31));
+        let (start, stop) = (yymmdd(first), format!("{}g", yymmdd(last)));
+        let rows = MergeScan::new(
+            self.pool.clone(),
+            &schema::CRASHES,
+            &[column::OOID],
+            &start,
+            &stop,
+        );
+        Ok(Box::new(rows.filter_map(|row| match row {
+            Ok(row) => row.text(column::OOID)?.parse().ok().map(Ok),
+            Err(error) => Some(Err(error.into())),
+        })))
     }
 }

@@ -68,7 +68,7 @@ pub(crate) mod column {
     pub(crate) const SUBMITTED: &str = "timestamps:submitted";
     /// When processing ended.
     pub(crate) const PROCESSED_AT: &str = "timestamps:processed";
-    /// [`UNPROCESSED`], then [`PROCESSED`].
+    /// [`UNPROCESSED`], then [`YES`].
     pub(crate) const IS_PROCESSED: &str = "flags:processed";
     /// `Y` when throttling accepted the crash, else absent.
     pub(crate) const IS_ACCEPTED: &str = "flags:legacy_processing";
