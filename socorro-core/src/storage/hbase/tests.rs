@@ -228,6 +228,7 @@ async fn a_save_repeated_after_processing_undoes_nothing() {
     assert!(!has_row(&store, &schema::WAITING, by_time.clone()).await);
     assert!(!has_row(&store, &schema::UNPROCESSED, by_time).await);
     assert!(claim(&store).await.is_none());
+    store.drop_tables().await.unwrap();
 }
 
 #[tokio::test]
@@ -264,6 +265,7 @@ async fn a_crash_is_claimed_once_and_taken_over_when_its_owner_is_dead() {
         Some("right")
     );
     assert!(claim(&one).await.is_none() && claim(&two).await.is_none());
+    one.drop_tables().await.unwrap();
 }
 
 #[tokio::test]
@@ -284,6 +286,7 @@ async fn a_claim_that_is_renewed_is_not_taken_over() {
     mine.release().await.unwrap();
     let again = claim(&two).await.expect("released for somebody else");
     assert_eq!(again.attempt(), 1, "a release does not count");
+    one.drop_tables().await.unwrap();
 }
 
 #[tokio::test]
@@ -312,6 +315,7 @@ async fn requests_come_first_and_one_made_meanwhile_survives() {
     again.finish(&processed("f")).await.unwrap();
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(claim(&store).await.is_none());
+    store.drop_tables().await.unwrap();
 }
 
 #[tokio::test]
@@ -392,6 +396,7 @@ async fn claiming_a_removed_crash_of_socorro_2x_leaves_no_ghost() {
             .unwrap()
     );
     assert!(!has_row(&store, &schema::CRASHES, crash_row).await);
+    store.drop_tables().await.unwrap();
 }
 
 #[tokio::test]
