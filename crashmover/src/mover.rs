@@ -76,8 +76,13 @@ impl Mover {
         let tally = Arc::new(Tally::default());
         let end = self.stop.child_token();
         let ids = self.walk(&end, &tally);
+        // Whoever ends the run ends the others' waiting, too.
+        let mover = Self {
+            executor: self.executor.stopped_by(end.clone()),
+            ..self.clone()
+        };
         let workers = (0..self.workers).map(|_| {
-            let (mover, ids) = (self.clone(), Arc::clone(&ids));
+            let (mover, ids) = (mover.clone(), Arc::clone(&ids));
             let (end, tally) = (end.clone(), Arc::clone(&tally));
             tokio::spawn(async move { mover.work(&ids, &end, &tally).await })
         });

@@ -4,12 +4,14 @@
 //! `...WithInfiniteBackoff` in one type. A transaction must bear being run twice: an error may
 //! leave open whether it was carried out.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use backoff::backoff::Backoff;
 use backoff::future::{Retry, Sleeper};
 use serde::{Deserialize, Serialize};
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -52,42 +54,66 @@ impl Default for TransactionOptions {
 }
 
 /// Runs transactions, and tries them again as configured.
+///
+/// Clones share one gate: while a transaction waits to try again, the others wait behind it, and it
+/// alone probes the storage. When it gets through, all go on at once.
 #[derive(Debug, Clone)]
 pub struct TransactionExecutor {
     options: TransactionOptions,
     stop: CancellationToken,
+    gate: Arc<Gate>,
+}
+
+#[derive(Debug, Default)]
+struct Gate {
+    /// Held by the transaction that probes.
+    probe: Arc<AsyncMutex<()>>,
+    /// How often the storage was found to be well again.
+    recoveries: AtomicU64,
 }
 
 impl TransactionExecutor {
     /// An executor; once `stop` is cancelled it waits no longer and tries nothing again.
     pub fn new(options: TransactionOptions, stop: CancellationToken) -> Self {
-        Self { options, stop }
+        Self {
+            options,
+            stop,
+            gate: Arc::default(),
+        }
+    }
+
+    /// The same executor, with the same gate, that also stops when `stop` is cancelled.
+    pub fn stopped_by(&self, stop: CancellationToken) -> Self {
+        Self {
+            stop,
+            ..self.clone()
+        }
     }
 
     /// Runs a transaction until it succeeds, fails for a reason that waiting does not mend, or the
     /// delays are used up. The error is that of the last try.
-    pub async fn run<T, F>(&self, name: &str, mut transaction: impl FnMut() -> F) -> Result<T>
+    pub async fn run<T, F>(&self, name: &str, transaction: impl FnMut() -> F) -> Result<T>
     where
         F: Future<Output = Result<T>>,
     {
-        let last: Mutex<Option<StorageError>> = Mutex::new(None);
-        let last = || last.lock().unwrap_or_else(PoisonError::into_inner);
-        let operation = || {
-            // Stopped while waiting: give back what the last try said.
-            let next = match last().take_if(|_| self.stop.is_cancelled()) {
-                Some(error) => Err(error),
-                None => Ok(transaction()),
-            };
-            async {
-                match next {
-                    Ok(transaction) => transaction.await.map_err(to_backoff),
-                    Err(error) => Err(backoff::Error::permanent(error)),
-                }
-            }
-        };
+        // `Retry` wants closures that share what one transaction knows.
+        let transaction = AsyncMutex::new(Attempts {
+            transaction,
+            probing: None,
+            last: None,
+        });
         let notify = |error: StorageError, wait: Duration| {
             warn!(transaction = name, %error, wait_seconds = wait.as_secs_f64(), "failed, will try again");
-            *last() = Some(error);
+            // Unwrap safety: between tries nobody else has it.
+            transaction.try_lock().unwrap().last = Some(error);
+        };
+        let operation = || async {
+            let mut attempts = transaction.lock().await;
+            // Stopped while waiting: give back what the last try said.
+            if let Some(error) = attempts.last.take_if(|_| self.stop.is_cancelled()) {
+                return Err(backoff::Error::permanent(error));
+            }
+            self.attempt(&mut attempts).await.map_err(to_backoff)
         };
         Retry::new(
             StoppableSleep(self.stop.clone()),
@@ -98,6 +124,46 @@ impl TransactionExecutor {
         .await
     }
 
+    /// Tries once; and once more, at once, whenever another has found the storage well meanwhile.
+    async fn attempt<T, F>(&self, attempts: &mut Attempts<impl FnMut() -> F>) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        if attempts.probing.is_none() {
+            // While somebody probes, wait for what comes of it.
+            drop(self.probe().await);
+        }
+        loop {
+            let recoveries = self.gate.recoveries.load(Ordering::Relaxed);
+            let result = (attempts.transaction)().await;
+            match &result {
+                Err(error) if error.blame() == Blame::Moment => {}
+                _ => {
+                    if attempts.probing.take().is_some() {
+                        self.gate.recoveries.fetch_add(1, Ordering::Relaxed);
+                    }
+                    return result;
+                }
+            }
+            if attempts.probing.is_some() {
+                return result;
+            }
+            let probe = self.probe().await;
+            if probe.is_none() || recoveries == self.gate.recoveries.load(Ordering::Relaxed) {
+                attempts.probing = probe;
+                return result;
+            }
+        }
+    }
+
+    /// Waits to be the one that probes; `None` after the stop.
+    async fn probe(&self) -> Option<OwnedMutexGuard<()>> {
+        tokio::select! {
+            probe = Arc::clone(&self.gate.probe).lock_owned() => Some(probe),
+            () = self.stop.cancelled() => None,
+        }
+    }
+
     fn delays(&self) -> Delays {
         Delays {
             options: self.options.clone(),
@@ -105,6 +171,14 @@ impl TransactionExecutor {
             stop: self.stop.clone(),
         }
     }
+}
+
+/// One transaction while it is tried.
+struct Attempts<T> {
+    transaction: T,
+    /// Held while this transaction is the one that probes.
+    probing: Option<OwnedMutexGuard<()>>,
+    last: Option<StorageError>,
 }
 
 fn to_backoff(error: StorageError) -> backoff::Error<StorageError> {
@@ -158,7 +232,7 @@ impl Sleeper for StoppableSleep {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicUsize};
 
     use super::*;
 
@@ -254,5 +328,40 @@ mod tests {
                 .contains("connection refused")
         );
         assert_eq!(tries, 1);
+    }
+
+    #[tokio::test]
+    async fn in_an_outage_one_probes_and_the_others_wait_and_then_all_go_on_at_once() {
+        let executor = executor(BackoffKind::Endless, &[20]);
+        let well = Arc::new(AtomicBool::new(false));
+        let tries = Arc::new(AtomicUsize::new(0));
+        let workers: Vec<_> = (0..10)
+            .map(|_| {
+                let (executor, well, tries) = (executor.clone(), well.clone(), tries.clone());
+                tokio::spawn(async move {
+                    let transaction = || async {
+                        tries.fetch_add(1, Ordering::Relaxed);
+                        well.load(Ordering::Relaxed)
+                            .then_some(())
+                            .ok_or_else(failure)
+                    };
+                    executor.run("test", transaction).await
+                })
+            })
+            .collect();
+        // Each may fail once before it meets the gate; from then on one of them probes.
+        while tries.load(Ordering::Relaxed) < 20 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let before = tries.load(Ordering::Relaxed);
+        well.store(true, Ordering::Relaxed);
+        for worker in workers {
+            worker.await.unwrap().unwrap();
+        }
+        let after = tries.load(Ordering::Relaxed) - before;
+        assert!(
+            after <= 11,
+            "ten that go on, and at most one that was under way: {after}"
+        );
     }
 }
