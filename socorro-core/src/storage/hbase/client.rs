@@ -17,7 +17,7 @@ use thrift::protocol::{TBinaryInputProtocol, TBinaryOutputProtocol};
 
 use super::error::{CallError, CallResult, is_disconnect, spoils_connection};
 use super::generated::{
-    ColumnDescriptor, HbaseSyncClient, Mutation, TCell, THbaseSyncClient, TScan,
+    BatchMutation, ColumnDescriptor, HbaseSyncClient, Mutation, TCell, THbaseSyncClient, TScan,
 };
 use super::schema::Table;
 use crate::storage::open::HBaseOptions;
@@ -163,6 +163,19 @@ impl Connection {
         self.call("write to", table, |client, name| match timestamp {
             Some(timestamp) => client.mutate_row_ts(name, row, cells, timestamp),
             None => client.mutate_row(name, row, cells),
+        })
+    }
+
+    /// Writes cells into several rows. Not atomic: after an error some rows may be written.
+    pub(super) fn put_rows(
+        &mut self,
+        table: &Table,
+        rows: Vec<BatchMutation>,
+        timestamp: Option<i64>,
+    ) -> CallResult<()> {
+        self.call("write rows to", table, |client, name| match timestamp {
+            Some(timestamp) => client.mutate_rows_ts(name, rows, timestamp),
+            None => client.mutate_rows(name, rows),
         })
     }
 

@@ -12,7 +12,7 @@ use crate::storage::StorageError;
 pub(super) const STORE: &str = "HBase";
 
 /// A failed call.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct CallError {
     operation: String,
     kind: Kind,
@@ -47,6 +47,11 @@ impl CallError {
             kind: Kind::Outage,
             message: message.to_string(),
         }
+    }
+
+    /// Whether the server refuses these very bytes, so that others may pass.
+    pub(super) fn is_about_the_bytes(&self) -> bool {
+        self.kind == Kind::Argument
     }
 
     /// The error of an operation on this crash.

@@ -4,6 +4,7 @@
 //! order, `queue`, `lane` and `claim` how processors share the work, `pool` and `client` the way to
 //! the server, `error` what its failures mean.
 
+mod batch;
 mod claim;
 mod client;
 mod error;
@@ -25,11 +26,12 @@ use jiff::civil::Date;
 use tracing::debug;
 
 use super::open::HBaseOptions;
-use super::{CrashIds, CrashStorage, Result, StorageError};
+use super::{CrashIds, CrashStorage, Result, StorageError, blocking};
 use crate::crash_id::CrashId;
 use crate::dumps::{Dump, DumpName, Dumps};
 use crate::processed_crash::ProcessedCrash;
 use crate::raw_crash::RawCrash;
+use batch::{Batcher, RowPut};
 use client::{Connection, Row};
 use error::CallError;
 use merge::MergeScan;
@@ -37,19 +39,26 @@ use pool::Pool;
 use queue::QueueState;
 use schema::{Table, column};
 
+/// A crash whose dumps are no larger goes to the server together with others.
+const SMALL_BYTES: u64 = 32 * 1024;
+
 /// Crashes in HBase: primary storage with a queue that any number of hosts share.
 #[derive(Debug)]
 pub struct HBaseCrashStorage {
     pool: Pool,
+    batcher: Batcher,
     queue: QueueState,
 }
 
 impl HBaseCrashStorage {
     /// A storage with these options; the first call connects.
     pub fn new(options: &HBaseOptions, host: &str) -> Self {
+        let pool = Pool::new(options);
+        let queue = QueueState::new(host, options.claim_lease.get());
         Self {
-            pool: Pool::new(options),
-            queue: QueueState::new(host, options.claim_lease.get()),
+            batcher: Batcher::new(pool.clone()),
+            pool,
+            queue,
         }
     }
 
@@ -139,10 +148,37 @@ impl CrashStorage for HBaseCrashStorage {
     }
 
     async fn save_raw_crash(&self, id: &CrashId, raw: &RawCrash, dumps: &Dumps) -> Result<()> {
-        let (id, raw, dumps) = (*id, raw.clone(), dumps.clone());
-        self.pool
-            .run(move |connection| rows::save_raw_crash(connection, &id, &raw, &dumps))
-            .await
+        let crash_id = *id;
+        let about = |error: CallError| error.about(&crash_id);
+        let prepare = {
+            let (id, raw, dumps) = (*id, raw.clone(), dumps.clone());
+            move || rows::raw_crash(&id, &raw, &dumps)
+        };
+        let mut size = 0;
+        for dump in dumps.values() {
+            size += dump.size().unwrap_or(0);
+        }
+        if size <= SMALL_BYTES {
+            let (crash, mut rows) = blocking(prepare).await?;
+            rows.insert(0, crash);
+            return self.batcher.write(rows).await.map_err(about);
+        }
+        // A connection first: no more large crashes in memory than there are connections.
+        let write = move |connection: &mut Connection| {
+            let (crash, rows) = prepare()?;
+            let RowPut {
+                table,
+                row,
+                cells,
+                timestamp,
+            } = crash;
+            connection
+                .put(table, row, cells, timestamp)
+                .map_err(|error| error.about(&crash_id))?;
+            Ok::<_, StorageError>(rows)
+        };
+        let rows = self.pool.run(write).await?;
+        self.batcher.write(rows).await.map_err(about)
     }
 
     async fn save_processed(&self, id: &CrashId, processed: &ProcessedCrash) -> Result<()> {

@@ -1,13 +1,14 @@
 //! What is written and read for one crash: its row, its index rows, its queue rows.
 //!
 //! **Saving.** One atomic, puts-only write of the crash row, then the index rows, the queue row
-//! last. Every cell carries [`CrashId::save_timestamp_millis`]: a save repeated, or carried out by
+//! last; rows of several crashes go together (`batch`). Every cell carries [`CrashId::save_timestamp_millis`]: a save repeated, or carried out by
 //! the server minutes after its call timed out, is older than all that happened since.
 //!
 //! **Processing.** One atomic, puts-only write of the result, then the signature's index row, then
 //! the queue rows are deleted up to the timestamp at which they were read, so that a request made
 //! meanwhile survives.
 
+use super::batch::RowPut;
 use super::client::{Connection, Row, put};
 use super::error::{CallError, CallResult};
 use super::row_key;
@@ -30,13 +31,13 @@ fn dump_column(name: &DumpName) -> String {
     format!("{}:{qualifier}", column::DUMPS)
 }
 
-/// Stores a raw crash.
-pub(super) fn save_raw_crash(
-    connection: &mut Connection,
+/// The rows of a raw crash: its crash row, then those of the indices and the queue. Reads dumps that
+/// are files, and so blocks.
+pub(super) fn raw_crash(
     id: &CrashId,
     raw: &RawCrash,
     dumps: &Dumps,
-) -> Result<()> {
+) -> Result<(RowPut, Vec<RowPut>)> {
     let accepted = raw.throttle_result() == ThrottleResult::Accept;
     let submitted = row_key::submitted(raw.submitted(id));
     let hang = raw.get_str("HangID").filter(|hang| !hang.is_empty());
@@ -62,34 +63,35 @@ pub(super) fn save_raw_crash(
         })?;
         cells.push(put(&dump_column(name), bytes));
     }
-    let about = |error: CallError| error.about(id);
     let timestamp = Some(id.save_timestamp_millis());
-    connection
-        .put(&schema::CRASHES, row_key::crash(id), cells, timestamp)
-        .map_err(about)?;
-
+    let row = |table, row: Vec<u8>, cells| RowPut {
+        table,
+        row,
+        cells,
+        timestamp,
+    };
     let ooid = || vec![put(column::OOID, id.as_str())];
     let by_time = row_key::by_time(id.as_str(), &submitted);
-    let mut index = |table, row, cells| connection.put(table, row, cells, timestamp).map_err(about);
-    index(&schema::SUBMITTED, by_time.clone(), ooid())?;
+    let crash = row(&schema::CRASHES, row_key::crash(id), cells);
+    let mut others = vec![
+        row(&schema::SUBMITTED, by_time.clone(), ooid()),
+        row(&schema::UNPROCESSED, by_time.clone(), ooid()),
+    ];
     if accepted {
-        index(&schema::ACCEPTED, by_time.clone(), ooid())?;
+        others.push(row(&schema::ACCEPTED, by_time.clone(), ooid()));
+        others.push(row(&schema::WAITING, by_time, ooid()));
     }
     if let Some(hang) = hang {
         let process = raw.get_str("ProcessType").unwrap_or("default");
         let half = || vec![put(&format!("{}:{process}", column::OOID), id.as_str())];
-        index(&schema::HANG, hang.into(), half())?;
-        index(
+        others.push(row(&schema::HANG, hang.into(), half()));
+        others.push(row(
             &schema::HANG_SUBMITTED,
             row_key::by_time(hang, &submitted),
             half(),
-        )?;
+        ));
     }
-    index(&schema::UNPROCESSED, by_time.clone(), ooid())?;
-    if accepted {
-        index(&schema::WAITING, by_time, ooid())?;
-    }
-    Ok(())
+    Ok((crash, others))
 }
 
 /// Reads columns of a crash; `None` if there is no such crash.

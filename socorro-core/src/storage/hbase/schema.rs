@@ -30,7 +30,7 @@ const QUEUE: &[(&str, i32)] = &[("ids", 1), ("processor_state", 5)];
 macro_rules! tables {
     ($($constant:ident = $name:literal, $families:expr;)*) => {
         $(pub(crate) const $constant: Table = Table { name: $name, families: $families };)*
-        /// Every table of the schema.
+        /// Every table of the schema, in the order in which a save writes them: queue rows last.
         pub(crate) const ALL: &[&Table] = &[$(&$constant),*];
     };
 }
@@ -46,14 +46,14 @@ tables! {
     ];
     SUBMITTED = "crash_reports_index_submitted_time", IDS;
     ACCEPTED = "crash_reports_index_legacy_submitted_time", IDS;
-    UNPROCESSED = "crash_reports_index_unprocessed_flag", QUEUE;
-    WAITING = "crash_reports_index_legacy_unprocessed_flag", QUEUE;
-    REQUESTED = "crash_reports_index_priority_unprocessed_flag", QUEUE;
     HANG = "crash_reports_index_hang_id", IDS;
     HANG_SUBMITTED = "crash_reports_index_hang_id_submitted_time", IDS;
     SIGNATURES = "crash_reports_index_signature_ooid", IDS;
     SIGNATURE_COUNTS = "crash_report_signatures", &[("counters", 1), ("json", 3)];
     METRICS = "metrics", &[("counters", 1)];
+    UNPROCESSED = "crash_reports_index_unprocessed_flag", QUEUE;
+    WAITING = "crash_reports_index_legacy_unprocessed_flag", QUEUE;
+    REQUESTED = "crash_reports_index_priority_unprocessed_flag", QUEUE;
 }
 
 /// Columns, as `family:qualifier`.

@@ -236,6 +236,7 @@ async fn a_crash_is_claimed_once_and_taken_over_when_its_owner_is_dead() {
     let Some(one) = own().await else { return };
     let two = HBaseCrashStorage {
         pool: one.pool.clone(),
+        batcher: one.batcher.clone(),
         queue: QueueState::new("web2", LEASE),
     };
     let (id, raw, dumps) = crash(ThrottleResult::Accept);
@@ -273,6 +274,7 @@ async fn a_claim_that_is_renewed_is_not_taken_over() {
     let Some(one) = own().await else { return };
     let two = HBaseCrashStorage {
         pool: one.pool.clone(),
+        batcher: one.batcher.clone(),
         queue: QueueState::new("web2", LEASE),
     };
     let (id, raw, dumps) = crash(ThrottleResult::Accept);
