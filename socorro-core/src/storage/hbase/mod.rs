@@ -122,6 +122,28 @@ impl HBaseCrashStorage {
         Ok(())
     }
 
+    /// Writes the dumps of a crash and nothing else, with one call: what benchmarks compare with.
+    #[cfg(any(test, feature = "testing"))]
+    pub async fn save_dumps_only(&self, id: &CrashId, dumps: &Dumps) -> Result<()> {
+        let (id, dumps) = (*id, dumps.clone());
+        let write = move |connection: &mut Connection| {
+            let (mut crash, _) = rows::raw_crash(&id, &RawCrash::default(), &dumps)?;
+            crash
+                .cells
+                .retain(|cell| cell.column.starts_with(column::DUMPS.as_bytes()));
+            let RowPut {
+                table,
+                row,
+                cells,
+                timestamp,
+            } = crash;
+            connection
+                .put(table, row, cells, timestamp)
+                .map_err(|error| error.about(&id))
+        };
+        self.pool.run(write).await
+    }
+
     /// Reads columns of a crash that must be there.
     async fn get(&self, id: &CrashId, columns: &[&'static str], what: &str) -> Result<Row> {
         let (id, columns) = (*id, columns.to_vec());
