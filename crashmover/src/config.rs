@@ -9,7 +9,8 @@ use socorro_core::config::{Period, Section};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
-    /// Crashes moved at a time.
+    /// Crashes moved at a time: rows of those under way go to HBase together. No more large dumps
+    /// are in memory than there are connections.
     pub workers: usize,
     /// The file that keeps two movers from one spool. Empty: `.crashmover.lock` in the spool.
     pub lock_file: PathBuf,
@@ -25,7 +26,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            workers: 4,
+            workers: 64,
             lock_file: PathBuf::new(),
             poll_interval: Period::from_secs(5),
             metrics_listen: String::new(),

@@ -83,7 +83,7 @@ async fn compare(store: &Arc<HBaseCrashStorage>, name: &str, bytes: usize, crash
 }
 
 /// Saves under way at a time, as in the crash mover.
-const WORKERS: usize = 64;
+const WORKERS: usize = 200;
 
 async fn rate(
     store: &Arc<HBaseCrashStorage>,

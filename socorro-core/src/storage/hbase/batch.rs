@@ -15,7 +15,7 @@ use super::pool::Pool;
 use super::schema::{self, Table};
 
 /// Batches on their way at a time.
-const IN_FLIGHT: usize = 2;
+const IN_FLIGHT: usize = 3;
 /// Writers in one batch, at most.
 const MAX_WRITERS: usize = 100;
 /// Bytes in one batch, more or less.

@@ -159,10 +159,13 @@ impl HBaseCrashStorage {
         };
         let is_processed = row.value(column::IS_PROCESSED) == Some(column::YES);
         if is_processed && !hint.is_request() {
+            // Its processor was killed at the end, perhaps before it wrote the index row.
             debug!(%id, "already processed, taken off the queue");
-            self.pool
-                .run(move |connection| hint.delete(connection))
-                .await?;
+            let settle = move |connection: &mut Connection| {
+                rows::settle_signature(connection, &id)?;
+                hint.delete(connection)
+            };
+            self.pool.run(settle).await?;
             return Ok(None);
         }
         let old = row.value(column::CLAIM).unwrap_or_default().to_vec();

@@ -124,25 +124,23 @@ pub(super) fn column_of(name: &DumpName) -> String {
     dump_column(name)
 }
 
-/// Stores a processed crash beside its raw crash and marks it processed and free; then the index by
-/// signature. Index rows of an earlier signature are deleted, also one that a killed processor left.
+/// Stores a processed crash beside its raw crash and marks it processed and free; then brings the
+/// index by signature up to date.
 pub(super) fn save_processed(
     connection: &mut Connection,
     id: &CrashId,
     processed: &ProcessedCrash,
 ) -> Result<()> {
     let about = |error: CallError| error.about(id);
-    let columns = [column::SIGNATURE, column::STALE_SIGNATURE];
-    let row = get(connection, id, &columns).map_err(about)?;
+    let row = get(connection, id, &SIGNATURE_COLUMNS).map_err(about)?;
     let row = row.ok_or_else(|| StorageError::not_found(id, "raw crash"))?;
+    // Only its index row: a cell written within a millisecond of its deletion stays hidden.
+    delete_stale_index_row(connection, id, &row).map_err(about)?;
     let signature = match processed.signature() {
         None => column::NO_SIGNATURE,
         Some("") => column::EMPTY_SIGNATURE,
         Some(signature) => signature,
     };
-    if let Some(stale) = row.value(column::STALE_SIGNATURE) {
-        forget_signature(connection, id, stale).map_err(about)?;
-    }
     let mut cells = vec![
         put(column::PROCESSED_CRASH, processed.to_json()),
         put(column::SIGNATURE, signature),
@@ -162,24 +160,48 @@ pub(super) fn save_processed(
     connection
         .put(&schema::CRASHES, row_key::crash(id), cells, None)
         .map_err(about)?;
-    let by_signature = row_key::by_signature(id, signature.as_bytes());
-    let ooid = vec![put(column::OOID, id.as_str())];
-    connection
-        .put(&schema::SIGNATURES, by_signature, ooid, None)
-        .map_err(about)?;
-    if let Some(old) = old {
-        forget_signature(connection, id, old).map_err(about)?;
-    }
-    Ok(())
+    settle_signature(connection, id).map_err(about)
 }
 
-fn forget_signature(connection: &mut Connection, id: &CrashId, stale: &[u8]) -> CallResult<()> {
-    connection.delete(&schema::SIGNATURES, row_key::by_signature(id, stale), None)?;
-    connection.delete_cell(
-        &schema::CRASHES,
-        row_key::crash(id),
-        column::STALE_SIGNATURE,
-    )
+const SIGNATURE_COLUMNS: [&str; 2] = [column::SIGNATURE, column::STALE_SIGNATURE];
+
+/// Brings the index by signature up to date with what the crash row says: after processing, and for
+/// a processor that was killed before it could.
+pub(super) fn settle_signature(connection: &mut Connection, id: &CrashId) -> CallResult<()> {
+    let Some(row) = get(connection, id, &SIGNATURE_COLUMNS)? else {
+        return Ok(());
+    };
+    if let Some(signature) = row.value(column::SIGNATURE) {
+        let ooid = vec![put(column::OOID, id.as_str())];
+        connection.put(
+            &schema::SIGNATURES,
+            row_key::by_signature(id, signature),
+            ooid,
+            None,
+        )?;
+    }
+    forget_stale_signature(connection, id, &row)
+}
+
+fn forget_stale_signature(connection: &mut Connection, id: &CrashId, row: &Row) -> CallResult<()> {
+    delete_stale_index_row(connection, id, row)?;
+    match row.value(column::STALE_SIGNATURE) {
+        Some(_) => connection.delete_cell(
+            &schema::CRASHES,
+            row_key::crash(id),
+            column::STALE_SIGNATURE,
+        ),
+        None => Ok(()),
+    }
+}
+
+fn delete_stale_index_row(connection: &mut Connection, id: &CrashId, row: &Row) -> CallResult<()> {
+    match row.value(column::STALE_SIGNATURE) {
+        Some(stale) if row.value(column::SIGNATURE) != Some(stale) => {
+            connection.delete(&schema::SIGNATURES, row_key::by_signature(id, stale), None)
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Removes a crash: its index and queue rows, and the crash row last, which tells a repetition what

@@ -358,6 +358,35 @@ async fn reprocessing_leaves_no_index_row_of_an_old_signature() {
 }
 
 #[tokio::test]
+async fn what_a_processor_killed_at_the_very_end_left_is_put_right_by_the_next() {
+    let Some(store) = own().await else { return };
+    let (id, raw, dumps) = crash(ThrottleResult::Accept);
+    store.save_raw_crash(&id, &raw, &dumps).await.unwrap();
+    store.save_processed(&id, &processed("f")).await.unwrap();
+    let index_row = row_key::by_signature(&id, b"f");
+    let by_time = row_key::by_time(
+        id.as_str(),
+        raw.get_str(field::SUBMITTED_TIMESTAMP).unwrap(),
+    );
+    assert!(
+        has_row(&store, &schema::WAITING, by_time.clone()).await,
+        "not dequeued yet"
+    );
+    // As if it had been killed before the index row.
+    let row = index_row.clone();
+    store
+        .pool
+        .run(move |c| c.delete(&schema::SIGNATURES, row.clone(), None))
+        .await
+        .map_err(show)
+        .unwrap();
+    assert!(claim(&store).await.is_none());
+    assert!(has_row(&store, &schema::SIGNATURES, index_row).await);
+    assert!(!has_row(&store, &schema::WAITING, by_time).await);
+    store.drop_tables().await.unwrap();
+}
+
+#[tokio::test]
 async fn claiming_a_removed_crash_of_socorro_2x_leaves_no_ghost() {
     let Some(store) = own().await else { return };
     let (id, raw, dumps) = crash(ThrottleResult::Accept);
