@@ -76,6 +76,7 @@ impl Processor {
 
     /// Processes crashes until the stop; then ends what is begun.
     pub async fn run(&self) {
+        tokio::spawn(keep_counts(self.primary.clone(), self.stop.clone()));
         let slots = Arc::new(Semaphore::new(self.options.workers));
         info!(workers = self.options.workers, "waiting for crashes");
         while !self.stop.is_cancelled() {
@@ -259,6 +260,23 @@ impl Processor {
 
 /// After a storage that did not answer.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
+
+/// How often a processor looks for counts that are to be brought up to date.
+const COUNT_EVERY: Duration = Duration::from_secs(5);
+
+/// Helps to keep the counts of a primary storage that has some, until the stop.
+async fn keep_counts(primary: PrimaryStorage, stop: CancellationToken) {
+    let Some(hbase) = primary.hbase else { return };
+    while !stop.is_cancelled() {
+        if let Err(error) = hbase.keep_counts().await {
+            warn!(%error, "can't bring the counts up to date now");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(COUNT_EVERY) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+}
 
 /// Renews a claim until aborted, or until the crash is another's: then cancels `lost`.
 async fn renew(claim: SharedClaim, interval: Duration, lost: CancellationToken) {

@@ -17,6 +17,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use serde::{Deserialize, Serialize};
 
+/// Characters in an id.
 const LEN: usize = 36;
 const DEPTH_AT: usize = LEN - 7;
 const DATE_AT: usize = LEN - 6;
@@ -40,6 +41,9 @@ pub struct InvalidCrashId {
 }
 
 impl CrashId {
+    /// Characters in an id.
+    pub const LEN: usize = LEN;
+
     /// A new random id for a crash received on `date` (UTC).
     ///
     /// # Panics

@@ -138,7 +138,7 @@ async fn run(command: Command, settings: &Settings, json: bool) -> Result<ExitCo
     if let Command::Schema(command) = command {
         return schema::run(command, settings, json).await;
     }
-    let PrimaryStorage { storage, queue } = PrimaryStorage::new(settings);
+    let PrimaryStorage { storage, queue, .. } = PrimaryStorage::new(settings);
     match command {
         Command::Schema(_) => {}
         Command::GetReport { id, wait } => return report::run(&*storage, &id, wait, json).await,

@@ -198,6 +198,8 @@ pub struct PrimaryStorage {
     pub storage: Arc<dyn CrashStorage>,
     /// Those that wait.
     pub queue: Arc<dyn CrashQueue>,
+    /// The storage if it is HBase, which has counts to be kept.
+    pub hbase: Option<Arc<HBaseCrashStorage>>,
 }
 
 impl PrimaryStorage {
@@ -216,24 +218,26 @@ impl PrimaryStorage {
                     deferred,
                     processed,
                 };
-                Self::of(FileSystemCrashStorage::new(
-                    roots,
-                    &settings.storage.host(),
-                    allow_network_fs,
-                ))
+                let host = settings.storage.host();
+                let store = FileSystemCrashStorage::new(roots, &host, allow_network_fs);
+                Self::of(Arc::new(store))
             }
-            StorageClass::HBaseCrashStorage => Self::of(HBaseCrashStorage::new(
-                &settings.hbase,
-                &settings.storage.host(),
-            )),
+            StorageClass::HBaseCrashStorage => {
+                let host = settings.storage.host();
+                let hbase = Arc::new(HBaseCrashStorage::new(&settings.hbase, &host));
+                Self {
+                    hbase: Some(hbase.clone()),
+                    ..Self::of(hbase)
+                }
+            }
         }
     }
 
-    fn of(both: impl CrashStorage + CrashQueue) -> Self {
-        let both = Arc::new(both);
+    fn of(both: Arc<impl CrashStorage + CrashQueue>) -> Self {
         Self {
             storage: both.clone(),
             queue: both,
+            hbase: None,
         }
     }
 }

@@ -139,14 +139,17 @@ impl Batcher {
     }
 
     async fn write_all(&self, mut rows: Vec<RowPut>) -> CallResult<()> {
-        rows.sort_by_key(RowPut::order);
+        rows.sort_by(|a, b| a.order().cmp(&b.order()).then_with(|| a.row.cmp(&b.row)));
+        // Crashes of one minute make the same mark.
+        rows.dedup_by(|a, b| a.order() == b.order() && a.row == b.row && a.cells == b.cells);
         self.pool
             .run(move |connection| write(connection, &rows))
             .await
     }
 }
 
-fn write(connection: &mut Connection, rows: &[RowPut]) -> CallResult<()> {
+/// Writes rows in their order, those next to each other of one table and timestamp in one call.
+pub(super) fn write(connection: &mut Connection, rows: &[RowPut]) -> CallResult<()> {
     let same_call = |a: &RowPut, b: &RowPut| a.order() == b.order();
     for call in rows.chunk_by(same_call) {
         let (table, timestamp) = (call[0].table, call[0].timestamp);

@@ -7,6 +7,7 @@
 mod batch;
 mod claim;
 mod client;
+mod counts;
 mod error;
 mod generated;
 mod lane;
@@ -33,6 +34,7 @@ use crate::processed_crash::ProcessedCrash;
 use crate::raw_crash::RawCrash;
 use batch::{Batcher, RowPut};
 use client::{Connection, Row};
+use counts::CountState;
 use error::CallError;
 use merge::MergeScan;
 use pool::Pool;
@@ -48,6 +50,7 @@ pub struct HBaseCrashStorage {
     pool: Pool,
     batcher: Batcher,
     queue: QueueState,
+    counts: CountState,
 }
 
 impl HBaseCrashStorage {
@@ -59,6 +62,7 @@ impl HBaseCrashStorage {
             batcher: Batcher::new(pool.clone()),
             pool,
             queue,
+            counts: CountState::default(),
         }
     }
 

@@ -25,6 +25,11 @@ pub(super) fn by_signature(id: &CrashId, signature: &[u8]) -> Vec<u8> {
     [signature, id.as_str().as_bytes()].concat()
 }
 
+/// The key in the index by day and signature: `YYMMDD signature id`.
+pub(super) fn by_day_and_signature(id: &CrashId, signature: &[u8]) -> Vec<u8> {
+    [id.yymmdd().as_bytes(), signature, id.as_str().as_bytes()].concat()
+}
+
 /// The text of `timestamps:submitted`.
 pub(super) fn submitted(time: Timestamp) -> String {
     format_timestamp(time)

@@ -8,8 +8,9 @@
 //! the queue rows are deleted up to the timestamp at which they were read, so that a request made
 //! meanwhile survives.
 
-use super::batch::RowPut;
+use super::batch::{self, RowPut};
 use super::client::{Connection, Row, put};
+use super::counts;
 use super::error::{CallError, CallResult};
 use super::row_key;
 use super::schema::{self, column};
@@ -30,6 +31,9 @@ fn dump_column(name: &DumpName) -> String {
     };
     format!("{}:{qualifier}", column::DUMPS)
 }
+
+/// The process type of a crash that names none.
+const DEFAULT_PROCESS: &str = "default";
 
 /// The rows of a raw crash: its crash row, then those of the indices and the queue. Reads dumps that
 /// are files, and so blocks.
@@ -73,8 +77,15 @@ pub(super) fn raw_crash(
     let ooid = || vec![put(column::OOID, id.as_str())];
     let by_time = row_key::by_time(id.as_str(), &submitted);
     let crash = row(&schema::CRASHES, row_key::crash(id), cells);
+    let process = raw
+        .get_str("ProcessType")
+        .filter(|process| *process != DEFAULT_PROCESS);
+    let mut submission = ooid();
+    submission.extend(process.map(|process| put(column::PROCESS_TYPE, process)));
+    submission.extend(hang.map(|hang| put(column::HANG, hang)));
     let mut others = vec![
-        row(&schema::SUBMITTED, by_time.clone(), ooid()),
+        row(&schema::SUBMITTED, by_time.clone(), submission),
+        counts::submitted(&submitted),
         row(&schema::UNPROCESSED, by_time.clone(), ooid()),
     ];
     if accepted {
@@ -82,7 +93,7 @@ pub(super) fn raw_crash(
         others.push(row(&schema::WAITING, by_time, ooid()));
     }
     if let Some(hang) = hang {
-        let process = raw.get_str("ProcessType").unwrap_or("default");
+        let process = process.unwrap_or(DEFAULT_PROCESS);
         let half = || vec![put(&format!("{}:{process}", column::OOID), id.as_str())];
         others.push(row(&schema::HANG, hang.into(), half()));
         others.push(row(
@@ -172,13 +183,21 @@ pub(super) fn settle_signature(connection: &mut Connection, id: &CrashId) -> Cal
         return Ok(());
     };
     if let Some(signature) = row.value(column::SIGNATURE) {
-        let ooid = vec![put(column::OOID, id.as_str())];
-        connection.put(
-            &schema::SIGNATURES,
-            row_key::by_signature(id, signature),
-            ooid,
-            None,
-        )?;
+        let row = |table, row| RowPut {
+            table,
+            row,
+            cells: vec![put(column::OOID, id.as_str())],
+            timestamp: None,
+        };
+        let rows = [
+            row(&schema::SIGNATURES, row_key::by_signature(id, signature)),
+            row(
+                &schema::DAY_SIGNATURES,
+                row_key::by_day_and_signature(id, signature),
+            ),
+            counts::signature(id, signature),
+        ];
+        batch::write(connection, &rows)?;
     }
     forget_stale_signature(connection, id, &row)
 }
@@ -198,10 +217,24 @@ fn forget_stale_signature(connection: &mut Connection, id: &CrashId, row: &Row) 
 fn delete_stale_index_row(connection: &mut Connection, id: &CrashId, row: &Row) -> CallResult<()> {
     match row.value(column::STALE_SIGNATURE) {
         Some(stale) if row.value(column::SIGNATURE) != Some(stale) => {
-            connection.delete(&schema::SIGNATURES, row_key::by_signature(id, stale), None)
+            forget_signature(connection, id, stale)
         }
         _ => Ok(()),
     }
+}
+
+fn forget_signature(connection: &mut Connection, id: &CrashId, signature: &[u8]) -> CallResult<()> {
+    connection.delete(
+        &schema::SIGNATURES,
+        row_key::by_signature(id, signature),
+        None,
+    )?;
+    connection.delete(
+        &schema::DAY_SIGNATURES,
+        row_key::by_day_and_signature(id, signature),
+        None,
+    )?;
+    batch::write(connection, &[counts::signature(id, signature)])
 }
 
 /// Removes a crash: its index and queue rows, and the crash row last, which tells a repetition what
@@ -233,7 +266,7 @@ pub(super) fn remove(connection: &mut Connection, id: &CrashId) -> Result<()> {
     delete(&schema::REQUESTED, row_key::crash(id))?;
     for stale in [column::SIGNATURE, column::STALE_SIGNATURE] {
         if let Some(signature) = row.value(stale) {
-            delete(&schema::SIGNATURES, row_key::by_signature(id, signature))?;
+            forget_signature(connection, id, signature).map_err(about)?;
         }
     }
     if let Some(hang) = row.text(column::HANG) {
@@ -244,7 +277,7 @@ pub(super) fn remove(connection: &mut Connection, id: &CrashId) -> Result<()> {
         let process = raw
             .as_ref()
             .and_then(|raw| raw.get_str("ProcessType"))
-            .unwrap_or("default");
+            .unwrap_or(DEFAULT_PROCESS);
         let half = format!("{}:{process}", column::OOID);
         let submitted = row.text(column::SUBMITTED).unwrap_or_default();
         for (table, key) in [

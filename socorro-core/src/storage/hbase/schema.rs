@@ -11,11 +11,13 @@
 //! | `..._index_hang_id` | hang id | `ids:ooid:TYPE` | a half of a hang |
 //! | `..._index_hang_id_submitted_time` | salt time hang id | `ids:ooid:TYPE` | a half of a hang |
 //! | `..._index_signature_ooid` | signature id | `ids:ooid` | a crash has that signature |
-//! | `crash_report_signatures`, `metrics` | | `counters:*` | counts |
+//! | `..._index_day_signature` | YYMMDD signature id | `ids:ooid` | the same, by day (ours) |
+//! | `crash_report_signatures` | YYMMDD | `counters:SIGNATURE` | crashes of that day with that signature |
+//! | `metrics` | time, shortened | `counters:*` | counts of a minute, hour, day, month, year (see `counts`) |
 //!
 //! The salt is the first character of the id (or hang id), one of sixteen, so that a day's rows
 //! spread over sixteen ranges; time is the time of receipt without its zone. The tables are those
-//! of Socorro 2.x (`analysis/hbase_schema` in mozilla-services/socorro) but for the one marked.
+//! of Socorro 2.x (`analysis/hbase_schema` in mozilla-services/socorro) but for those marked.
 
 /// A table and its column families, each with the number of versions that are kept.
 #[derive(Debug)]
@@ -49,6 +51,7 @@ tables! {
     HANG = "crash_reports_index_hang_id", IDS;
     HANG_SUBMITTED = "crash_reports_index_hang_id_submitted_time", IDS;
     SIGNATURES = "crash_reports_index_signature_ooid", IDS;
+    DAY_SIGNATURES = "crash_reports_index_day_signature", IDS;
     SIGNATURE_COUNTS = "crash_report_signatures", &[("counters", 1), ("json", 3)];
     METRICS = "metrics", &[("counters", 1)];
     UNPROCESSED = "crash_reports_index_unprocessed_flag", QUEUE;
@@ -82,6 +85,13 @@ pub(crate) mod column {
     pub(crate) const STALE_SIGNATURE: &str = "processed_data:stale_signature";
     /// The family of the dumps. In specs a family goes without a colon.
     pub(crate) const DUMPS: &str = "raw_data";
+
+    /// In the index by time: the process type, where it is not the default (ours).
+    pub(crate) const PROCESS_TYPE: &str = "ids:process_type";
+    /// In `metrics`: something in that period is to be counted again (ours).
+    pub(crate) const DIRTY: &str = "counters:dirty";
+    /// In `metrics`: who counts (ours).
+    pub(crate) const KEEPER: &str = "counters:keeper";
 
     /// Value of [`IS_PROCESSED`] before processing.
     pub(crate) const UNPROCESSED: &[u8] = b"N";
