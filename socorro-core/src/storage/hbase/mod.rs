@@ -9,6 +9,7 @@ mod claim;
 mod client;
 mod counts;
 mod error;
+mod fsck;
 mod generated;
 mod lane;
 mod merge;
@@ -40,6 +41,8 @@ use merge::MergeScan;
 use pool::Pool;
 use queue::QueueState;
 use schema::{Table, column};
+
+pub use fsck::QueueFsck;
 
 /// A crash whose dumps are no larger goes to the server together with others.
 const SMALL_BYTES: u64 = 32 * 1024;

@@ -729,3 +729,56 @@ async fn one_process_counts_at_a_time() {
     assert_eq!(one.keep_counts().await.unwrap(), 1);
     one.drop_tables().await.unwrap();
 }
+
+#[tokio::test]
+async fn queue_fsck_restores_missing_rows_and_drops_stale_ones() {
+    let Some(store) = own().await else { return };
+    let (waiting, raw, dumps) = crash(ThrottleResult::Accept);
+    store.save_raw_crash(&waiting, &raw, &dumps).await.unwrap();
+    let (done, done_raw, dumps) = crash(ThrottleResult::Accept);
+    store
+        .save_raw_crash(&done, &done_raw, &dumps)
+        .await
+        .unwrap();
+    store.save_processed(&done, &processed("f")).await.unwrap();
+    let (deferred, deferred_raw, dumps) = crash(ThrottleResult::Defer);
+    store
+        .save_raw_crash(&deferred, &deferred_raw, &dumps)
+        .await
+        .unwrap();
+    let key = |id: &CrashId, raw: &RawCrash| {
+        row_key::by_time(
+            id.as_str(),
+            raw.get_str(field::SUBMITTED_TIMESTAMP).unwrap(),
+        )
+    };
+    let lost = key(&waiting, &raw);
+    store
+        .pool
+        .run(move |c| c.delete(&schema::WAITING, lost.clone(), None))
+        .await
+        .map_err(show)
+        .unwrap();
+
+    let days = || waiting.date().yesterday().unwrap()..=waiting.date().tomorrow().unwrap();
+    let expected = QueueFsck {
+        crashes: 3,
+        missing: 1,
+        stale: 2,
+    };
+    assert_eq!(
+        store.queue_fsck(days(), false).await.unwrap(),
+        expected,
+        "only looking"
+    );
+    assert_eq!(store.queue_fsck(days(), true).await.unwrap(), expected);
+    let clean = QueueFsck {
+        crashes: 3,
+        ..QueueFsck::default()
+    };
+    assert_eq!(store.queue_fsck(days(), false).await.unwrap(), clean);
+    assert_eq!(claim(&store).await.expect("it waits again").id(), waiting);
+    assert!(has_row(&store, &schema::UNPROCESSED, key(&deferred, &deferred_raw)).await);
+    assert!(!has_row(&store, &schema::WAITING, key(&done, &done_raw)).await);
+    store.drop_tables().await.unwrap();
+}
