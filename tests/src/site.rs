@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use serde_json::Value;
+use socorro_core::config::{NoSection, Sources, load};
 use socorro_core::crash_id::CrashId;
+use socorro_core::storage::open::PrimaryStorage;
 use socorro_core::testing;
 use tempfile::TempDir;
 
@@ -141,6 +143,16 @@ impl Site {
     /// A dump as stored.
     pub fn dump(&self, id: &CrashId, name: &str) -> Vec<u8> {
         self.run("socorro", &["get_dump", id.as_str(), name]).stdout
+    }
+
+    /// The primary storage of this site, for what no command tells.
+    pub fn primary(&self) -> PrimaryStorage {
+        let file = Some(self.dir.path().join("socorro.toml"));
+        let sources = Sources {
+            file,
+            ..Sources::default()
+        };
+        PrimaryStorage::new(&load::<NoSection>(&sources).unwrap().config.shared)
     }
 
     /// The files and links in the spool, but for the lock and what is being staged.

@@ -127,7 +127,7 @@ impl Batcher {
                 let result = match &result {
                     Ok(()) => Ok(()),
                     // One row may have spoiled it for all: each gets its own answer.
-                    Err(error) if !alone && error.is_about_the_bytes() => {
+                    Err(error) if !alone && error.may_be_about_the_bytes() => {
                         self.write_all(rows).await
                     }
                     Err(error) => Err(error.clone()),

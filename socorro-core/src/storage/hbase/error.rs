@@ -25,6 +25,8 @@ enum Kind {
     Argument,
     /// A table or a family is missing.
     Schema,
+    /// The server broke down over a request.
+    Stumble,
     /// The server or the way to it is unwell. Whether the call was carried out is unknown.
     Outage,
 }
@@ -49,9 +51,9 @@ impl CallError {
         }
     }
 
-    /// Whether the server refuses these very bytes, so that others may pass.
-    pub(super) fn is_about_the_bytes(&self) -> bool {
-        self.kind == Kind::Argument
+    /// Whether these very bytes may be the reason, so that others may pass.
+    pub(super) fn may_be_about_the_bytes(&self) -> bool {
+        matches!(self.kind, Kind::Argument | Kind::Stumble)
     }
 
     /// The error of an operation on this crash.
@@ -61,7 +63,7 @@ impl CallError {
                 id,
                 format!("HBase refuses it ({}): {}", self.operation, self.message),
             ),
-            Kind::Schema | Kind::Outage => self.into(),
+            Kind::Schema | Kind::Stumble | Kind::Outage => self.into(),
         }
     }
 }
@@ -74,7 +76,7 @@ impl From<CallError> for StorageError {
             message,
         } = error;
         match kind {
-            Kind::Outage => Self::Unavailable {
+            Kind::Stumble | Kind::Outage => Self::Unavailable {
                 store: STORE,
                 operation,
                 source: message.into(),
@@ -115,7 +117,15 @@ pub(super) fn is_disconnect(error: &thrift::Error) -> bool {
 
 fn meaning(error: &thrift::Error) -> (Kind, String) {
     let thrift::Error::User(user) = error else {
-        return (Kind::Outage, error.to_string());
+        // The server stumbled over a request of several rows: over which, only the rows tell.
+        let stumbled = matches!(error, thrift::Error::Application(error)
+            if error.kind == thrift::ApplicationErrorKind::InternalError);
+        let kind = if stumbled {
+            Kind::Stumble
+        } else {
+            Kind::Outage
+        };
+        return (kind, error.to_string());
     };
     if let Some(error) = user.downcast_ref::<generated::IOError>() {
         let message = error.message.clone().unwrap_or_default();

@@ -24,7 +24,9 @@ mod tests;
 use std::ops::RangeInclusive;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use tracing::debug;
 
 use super::open::HBaseOptions;
@@ -151,6 +153,21 @@ impl HBaseCrashStorage {
         self.pool.run(write).await
     }
 
+    /// A crash that was removed lies under a deletion until HBase compacts, and so does all that a
+    /// save writes of it: that must not pass for stored. A crash of today was hardly removed.
+    async fn must_be_visible(&self, id: &CrashId) -> Result<()> {
+        if id.date() == Timestamp::now().to_zoned(TimeZone::UTC).date() {
+            return Ok(());
+        }
+        match self.get(id, &[], "raw crash").await {
+            Err(error) if error.is_not_found() => Err(StorageError::refused(
+                id,
+                "it was removed from HBase, which shows it again only after a major compaction",
+            )),
+            other => other.map(drop),
+        }
+    }
+
     /// Reads columns of a crash that must be there.
     async fn get(&self, id: &CrashId, columns: &[&'static str], what: &str) -> Result<Row> {
         let (id, columns) = (*id, columns.to_vec());
@@ -190,7 +207,8 @@ impl CrashStorage for HBaseCrashStorage {
         if size <= SMALL_BYTES {
             let (crash, mut rows) = blocking(prepare).await?;
             rows.insert(0, crash);
-            return self.batcher.write(rows).await.map_err(about);
+            self.batcher.write(rows).await.map_err(about)?;
+            return self.must_be_visible(&crash_id).await;
         }
         // A connection first: no more large crashes in memory than there are connections.
         let write = move |connection: &mut Connection| {
@@ -207,7 +225,8 @@ impl CrashStorage for HBaseCrashStorage {
             Ok::<_, StorageError>(rows)
         };
         let rows = self.pool.run(write).await?;
-        self.batcher.write(rows).await.map_err(about)
+        self.batcher.write(rows).await.map_err(about)?;
+        self.must_be_visible(&crash_id).await
     }
 
     async fn save_processed(&self, id: &CrashId, processed: &ProcessedCrash) -> Result<()> {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use tokio::sync::Mutex;
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use super::HBaseCrashStorage;
 use super::claim::{ClaimCell, Observed};
@@ -161,11 +161,17 @@ impl HBaseCrashStorage {
         if is_processed && !hint.is_request() {
             // Its processor was killed at the end, perhaps before it wrote the index row.
             debug!(%id, "already processed, taken off the queue");
+            let hints = self.all_hints(hint, &row).await?;
             let settle = move |connection: &mut Connection| {
                 rows::settle_signature(connection, &id)?;
-                hint.delete(connection)
+                hints.iter().try_for_each(|hint| hint.delete(connection))
             };
             self.pool.run(settle).await?;
+            return Ok(None);
+        }
+        if is_from_the_future(&row) {
+            warn!(%id, "its cells are newer than now, so that nothing can be written over them: is \
+                   the clock of its collector, or its date, wrong? Left in the queue");
             return Ok(None);
         }
         let old = row.value(column::CLAIM).unwrap_or_default().to_vec();
@@ -177,15 +183,16 @@ impl HBaseCrashStorage {
             info!(%id, claim = %String::from_utf8_lossy(&old), "taking over a crash whose processor died");
         }
         let cell = ClaimCell::owned(&self.queue.owner, current.attempts() + 1);
-        if !self.exchange(&id, old, &cell).await? {
+        // Read before the claim: an error in between would leave the claim to nobody.
+        let hints = self.all_hints(hint, &row).await?;
+        if !exchange(&self.pool, &id, old, &cell).await? {
             return Ok(None);
         }
-        let unprocessed = self.unprocessed_hint(&id, &row).await?;
-        let hints = [Some(hint), unprocessed].into_iter().flatten().collect();
         Ok(Some(HBaseClaim {
             pool: self.pool.clone(),
             id,
             cell,
+            pending: None,
             hints,
             stored: false,
         }))
@@ -202,25 +209,31 @@ impl HBaseCrashStorage {
         Ok(None)
     }
 
-    /// The other queue row of a crash, so that it goes with the first.
-    async fn unprocessed_hint(&self, id: &CrashId, row: &Row) -> CallResult<Option<Hint>> {
-        let Some(key) = rows::by_time_key(id, row) else {
-            return Ok(None);
+    /// All queue rows of a crash, the one that was met last: while it is there, somebody comes by
+    /// who deletes the others.
+    async fn all_hints(&self, met: Hint, row: &Row) -> CallResult<Vec<Hint>> {
+        let Some(key) = rows::by_time_key(&met.id, row) else {
+            return Ok(vec![met]);
         };
         let table = &schema::UNPROCESSED;
         let read =
             move |connection: &mut Connection| connection.get(table, key.clone(), &[column::OOID]);
-        Ok(self
+        let other = self
             .pool
             .run(read)
             .await?
-            .and_then(|row| Hint::of(table, row)))
-    }
-
-    async fn exchange(&self, id: &CrashId, old: Vec<u8>, new: &ClaimCell) -> CallResult<bool> {
-        exchange(&self.pool, id, old, new).await
+            .and_then(|row| Hint::of(table, row));
+        Ok([other, Some(met)].into_iter().flatten().collect())
     }
 }
+
+/// Whether a claim would stay hidden behind what is there.
+fn is_from_the_future(row: &Row) -> bool {
+    let newest = row.cells.values().map(|cell| cell.timestamp).max();
+    newest.is_some_and(|newest| newest > Timestamp::now().as_millisecond() + HOUR_MILLIS)
+}
+
+const HOUR_MILLIS: i64 = 3_600_000;
 
 fn take(lane: &mut Lane) -> Option<Hint> {
     let table = lane.table;
@@ -273,6 +286,8 @@ struct HBaseClaim {
     id: CrashId,
     /// The exact value of the claim cell.
     cell: ClaimCell,
+    /// What it may be instead: a change whose outcome is unknown.
+    pending: Option<ClaimCell>,
     /// The queue rows to delete at the end.
     hints: Vec<Hint>,
     /// The result is stored and the cell free again: only the queue rows remain to be deleted.
@@ -282,11 +297,30 @@ struct HBaseClaim {
 impl HBaseClaim {
     /// Changes the claim cell from our last value; `false` if it is no longer ours.
     async fn change(&mut self, next: ClaimCell) -> Result<bool> {
-        if !exchange(&self.pool, &self.id, self.cell.to_cell(), &next).await? {
-            return Ok(false);
+        self.learn_what_became_of_the_last_change().await?;
+        self.pending = Some(next.clone());
+        let changed = exchange(&self.pool, &self.id, self.cell.to_cell(), &next).await?;
+        self.pending = None;
+        if changed {
+            self.cell = next;
         }
-        self.cell = next;
-        Ok(true)
+        Ok(changed)
+    }
+
+    async fn learn_what_became_of_the_last_change(&mut self) -> Result<()> {
+        let Some(pending) = &self.pending else {
+            return Ok(());
+        };
+        let row = row_key::crash(&self.id);
+        let read = move |connection: &mut Connection| {
+            connection.get(&schema::CRASHES, row.clone(), &[column::CLAIM])
+        };
+        let now = self.pool.run(read).await?.unwrap_or_default();
+        if now.value(column::CLAIM) == Some(pending.to_cell().as_slice()) {
+            self.cell = pending.clone();
+        }
+        self.pending = None;
+        Ok(())
     }
 
     async fn dequeue(&self) -> Result<()> {

@@ -8,6 +8,8 @@
 //! the queue rows are deleted up to the timestamp at which they were read, so that a request made
 //! meanwhile survives.
 
+use std::io;
+
 use super::batch::{self, RowPut};
 use super::client::{Connection, Row, put};
 use super::counts;
@@ -34,6 +36,22 @@ fn dump_column(name: &DumpName) -> String {
 
 /// The process type of a crash that names none.
 const DEFAULT_PROCESS: &str = "default";
+/// The longest hang id that is indexed, in bytes: it becomes a row key.
+const MAX_HANG_ID: usize = 255;
+/// The longest process type that is indexed, in bytes: it becomes a part of column names.
+const MAX_PROCESS_TYPE: usize = 64;
+
+fn hang_id(raw: &RawCrash) -> Option<&str> {
+    let hang = raw.get_str("HangID")?;
+    (1..=MAX_HANG_ID).contains(&hang.len()).then_some(hang)
+}
+
+/// The process type, if it is not the default.
+fn process_type(raw: &RawCrash) -> Option<&str> {
+    let process = raw.get_str("ProcessType")?;
+    let is_short = (1..=MAX_PROCESS_TYPE).contains(&process.len());
+    (is_short && process != DEFAULT_PROCESS).then_some(process)
+}
 
 /// The rows of a raw crash: its crash row, then those of the indices and the queue. Reads dumps that
 /// are files, and so blocks.
@@ -44,7 +62,7 @@ pub(super) fn raw_crash(
 ) -> Result<(RowPut, Vec<RowPut>)> {
     let accepted = raw.throttle_result() == ThrottleResult::Accept;
     let submitted = row_key::submitted(raw.submitted(id));
-    let hang = raw.get_str("HangID").filter(|hang| !hang.is_empty());
+    let hang = hang_id(raw);
     let mut cells = vec![
         put(column::OOID, id.as_str()),
         put(column::IS_PROCESSED, column::UNPROCESSED),
@@ -59,12 +77,9 @@ pub(super) fn raw_crash(
         cells.push(put(column::HANG, hang));
     }
     for (name, dump) in dumps {
-        let bytes = dump.read().map_err(|error| {
-            StorageError::refused(
-                id,
-                format!("can't read the dump {name} ({dump:?}): {error}"),
-            )
-        })?;
+        let bytes = dump
+            .read()
+            .map_err(|error| unreadable(id, name, dump, error))?;
         cells.push(put(&dump_column(name), bytes));
     }
     let timestamp = Some(id.save_timestamp_millis());
@@ -77,9 +92,7 @@ pub(super) fn raw_crash(
     let ooid = || vec![put(column::OOID, id.as_str())];
     let by_time = row_key::by_time(id.as_str(), &submitted);
     let crash = row(&schema::CRASHES, row_key::crash(id), cells);
-    let process = raw
-        .get_str("ProcessType")
-        .filter(|process| *process != DEFAULT_PROCESS);
+    let process = process_type(raw);
     let mut submission = ooid();
     submission.extend(process.map(|process| put(column::PROCESS_TYPE, process)));
     submission.extend(hang.map(|hang| put(column::HANG, hang)));
@@ -104,6 +117,28 @@ pub(super) fn raw_crash(
     }
     Ok((crash, others))
 }
+
+/// Why a dump can't be read: it went with its crash, it can't be read at all, or not now.
+fn unreadable(id: &CrashId, name: &DumpName, dump: &Dump, error: io::Error) -> StorageError {
+    let what = format!("read the dump {name} ({dump:?})");
+    match error.kind() {
+        io::ErrorKind::NotFound => StorageError::not_found(id, format!("dump {name}")),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::IsADirectory => {
+            StorageError::refused(id, format!("can't {what}: {error}"))
+        }
+        _ if error.raw_os_error() == Some(EIO) => {
+            StorageError::refused(id, format!("can't {what}: {error}"))
+        }
+        _ => StorageError::Unavailable {
+            store: "file system",
+            operation: what,
+            source: error.into(),
+        },
+    }
+}
+
+/// The disk can't read it: `errno(3)`.
+const EIO: i32 = 5;
 
 /// Reads columns of a crash; `None` if there is no such crash.
 pub(super) fn get(
@@ -276,7 +311,7 @@ pub(super) fn remove(connection: &mut Connection, id: &CrashId) -> Result<()> {
             .and_then(|json| RawCrash::from_json(json).ok());
         let process = raw
             .as_ref()
-            .and_then(|raw| raw.get_str("ProcessType"))
+            .and_then(process_type)
             .unwrap_or(DEFAULT_PROCESS);
         let half = format!("{}:{process}", column::OOID);
         let submitted = row.text(column::SUBMITTED).unwrap_or_default();
