@@ -26,8 +26,8 @@ pub struct Options {
     pub max_annotations_bytes: usize,
     /// The most parts of a body.
     pub max_parts: usize,
-    /// Dumps up to that size are kept in memory until they are saved; larger ones go to the spool's
-    /// disk as they arrive.
+    /// The dumps of a crash are kept in memory up to that size together; what is more goes to the
+    /// spool's disk as it arrives.
     pub spill_bytes: usize,
     /// Connections at a time; further ones wait.
     pub connections: usize,

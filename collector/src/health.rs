@@ -31,7 +31,7 @@ pub(crate) fn heartbeat(collector: &Collector) -> Response {
 
 fn check(tree: &Tree, reserve: u64) -> Result<(), String> {
     // A real file: a directory that can be opened may lie on a disk that can't be written.
-    tree.temp_file().map_err(|error| error.to_string())?;
+    tree.spill().map_err(|error| error.to_string())?;
     let free =
         free_bytes(tree.root()).map_err(|error| format!("{}: {error}", tree.root().display()))?;
     if free < reserve {

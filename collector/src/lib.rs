@@ -33,7 +33,7 @@ use throttle::Throttler;
 ///
 /// Clients post to /submit. The answer `CrashID=bp-...` is sent when the crash is on stable storage.
 ///
-/// Exit codes: 0 after a stop by signal; 1 a mistake in flags or configuration.
+/// Exit codes: 0 after a stop by signal; 1 a mistake in the configuration, 2 one in the flags.
 #[derive(Debug, Parser)]
 #[command(name = "collector", version)]
 struct Args {

@@ -7,12 +7,10 @@
 //! Nothing that a client sends is lost for being odd: names are cleaned, collisions get a number,
 //! and the notes say what was done.
 
-use std::io::Write;
-
 use serde_json::{Map, Value};
 use socorro_core::dumps::{Dump, DumpName, Dumps};
+use socorro_core::storage::filesystem::Spilled;
 use socorro_core::storage::open::Spool;
-use tempfile::{NamedTempFile, TempPath};
 use tracing::warn;
 
 use crate::config::Options;
@@ -29,7 +27,7 @@ pub(crate) struct Submission {
     /// What was odd (`collector_notes`). Names only, no values.
     pub(crate) notes: Vec<String>,
     /// The files of large dumps; they vanish with the submission.
-    files: Vec<TempPath>,
+    pub(crate) spilled: Vec<Spilled>,
 }
 
 /// Gathers a submission from the parser's events.
@@ -41,6 +39,8 @@ pub(crate) struct Builder<'a> {
     part: Part,
     parts: usize,
     annotations_bytes: usize,
+    /// Bytes of dumps in memory.
+    dumps_bytes: usize,
 }
 
 /// The part that is being read.
@@ -58,7 +58,7 @@ enum Part {
     Dump {
         name: String,
         content: Vec<u8>,
-        file: Option<NamedTempFile>,
+        file: Option<Spilled>,
     },
 }
 
@@ -72,6 +72,7 @@ impl<'a> Builder<'a> {
             part: Part::None,
             parts: 0,
             annotations_bytes: 0,
+            dumps_bytes: 0,
         }
     }
 
@@ -123,6 +124,10 @@ impl<'a> Builder<'a> {
         if self.parts > self.options.max_parts {
             return Err(Reject::TooManyParts);
         }
+        self.annotations_bytes += head.name.as_ref().map_or(0, String::len);
+        if self.annotations_bytes > self.options.max_annotations_bytes {
+            return Err(Reject::TooLarge);
+        }
         let content = Vec::new();
         let is_json = head.content_type.as_deref() == Some("application/json");
         self.part = match head.name.filter(|name| !name.is_empty()) {
@@ -155,8 +160,10 @@ impl<'a> Builder<'a> {
                     return spill(file, data);
                 }
                 content.extend_from_slice(data);
-                if content.len() > self.options.spill_bytes {
-                    let mut spilled = self.spool.temp_file().map_err(|error| {
+                self.dumps_bytes += data.len();
+                if self.dumps_bytes > self.options.spill_bytes {
+                    self.dumps_bytes -= content.len();
+                    let mut spilled = self.spool.spill().map_err(|error| {
                         warn!(%error, "no spool takes a large dump");
                         Reject::NotStored
                     })?;
@@ -225,7 +232,7 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    fn dump(&mut self, sent: &str, content: Vec<u8>, file: Option<NamedTempFile>) {
+    fn dump(&mut self, sent: &str, content: Vec<u8>, file: Option<Spilled>) {
         let mut name = DumpName::clean(sent);
         let clean = name.clone();
         let mut number = 1;
@@ -240,9 +247,8 @@ impl<'a> Builder<'a> {
         let dump = match file {
             None => Dump::Bytes(content.into()),
             Some(file) => {
-                let path = file.into_temp_path();
-                let dump = Dump::File(path.to_path_buf());
-                self.submission.files.push(path);
+                let dump = file.dump();
+                self.submission.spilled.push(file);
                 dump
             }
         };
@@ -250,7 +256,7 @@ impl<'a> Builder<'a> {
     }
 }
 
-fn spill(file: &mut NamedTempFile, data: &[u8]) -> Result<(), Reject> {
+fn spill(file: &mut Spilled, data: &[u8]) -> Result<(), Reject> {
     file.write_all(data).map_err(|error| {
         warn!(%error, path = %file.path().display(), "can't write a large dump");
         Reject::NotStored

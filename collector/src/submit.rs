@@ -6,6 +6,7 @@ use std::time::Instant;
 use hyper::{HeaderMap, StatusCode, header};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use prometheus_client::metrics::gauge::Gauge;
 use serde_json::json;
 use socorro_core::crash_id::CrashId;
 use socorro_core::http::{Request, Response, answer};
@@ -34,15 +35,31 @@ enum Outcome {
 pub(crate) async fn submit(collector: Arc<Collector>, request: Request) -> Response {
     let metrics = &collector.metrics;
     let started = Instant::now();
-    metrics.in_flight.inc();
+    let in_flight = InFlight::count(&metrics.in_flight);
     let outcome = receive(&collector, request).await;
-    metrics.in_flight.dec();
+    drop(in_flight);
     metrics.duration.observe(started.elapsed().as_secs_f64());
     match outcome {
         Ok(Outcome::Stored(id)) => answer(StatusCode::OK, TEXT, format!("CrashID=bp-{id}\n")),
         Ok(Outcome::Discarded(rule)) => answer(StatusCode::OK, TEXT, format!("Discarded={rule}\n")),
         Ok(Outcome::Unsupported) => answer(StatusCode::OK, TEXT, "Unsupported=1\n"),
         Err(reject) => refuse(&collector, reject),
+    }
+}
+
+/// Counts an upload as long as it lives: the client may go away at any time.
+struct InFlight(Gauge);
+
+impl InFlight {
+    fn count(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 
@@ -127,16 +144,22 @@ async fn decide_and_store(
             .storage
             .save_raw_crash(&id, &raw, &submission.dumps)
             .await;
-        // Its files are needed until here.
-        drop(submission);
-        saved
+        let lost = submission.spilled.iter().any(|dump| !dump.is_sound());
+        match saved {
+            Ok(()) if !lost => true,
+            Ok(()) => {
+                warn!(%id, "the disk failed while its dump came in; the client is told to try again");
+                false
+            }
+            Err(error) => {
+                warn!(%id, %error, "no spool takes it; the client is told to try again");
+                false
+            }
+        }
     });
     match saving.await {
-        Ok(Ok(())) => Ok(Outcome::Stored(id)),
-        Ok(Err(error)) => {
-            warn!(%id, %error, "no spool takes it; the client is told to try again");
-            Err(Reject::NotStored)
-        }
+        Ok(true) => Ok(Outcome::Stored(id)),
+        Ok(false) => Err(Reject::NotStored),
         Err(panic) => {
             warn!(%id, %panic, "saving broke down; the client is told to try again");
             Err(Reject::NotStored)
@@ -170,7 +193,11 @@ fn submitted_id(
     if !is_token || shown.is_empty() {
         return Err(Reject::Unauthorized);
     }
-    given.parse().map(Some).map_err(|_| Reject::InvalidCrashId)
+    let id: CrashId = given.parse().map_err(|_| Reject::InvalidCrashId)?;
+    match id.is_from_the_future(Timestamp::now()) {
+        true => Err(Reject::InvalidCrashId),
+        false => Ok(Some(id)),
+    }
 }
 
 /// The annotations with our own entries. What a client sent under their names is dropped.

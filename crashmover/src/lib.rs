@@ -8,6 +8,7 @@ mod watch;
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Parser;
 use prometheus_client::registry::Registry;
@@ -28,7 +29,7 @@ use mover::{Mover, Summary};
 /// storage has confirmed all of it, so a run may be killed at any time.
 ///
 /// Exit codes: 0 all moved, nothing to move, or another mover at work; 75 crashes remain, run it
-/// again later; 1 a mistake in flags or configuration.
+/// again later; 1 a mistake in the configuration; 2 one in the flags.
 #[derive(Debug, Clone, Default, Parser)]
 #[command(name = "crashmover", version)]
 pub struct CrashMover {
@@ -63,7 +64,7 @@ impl CrashMover {
         if !self.watch {
             let summary = mover.run().await;
             println!("{summary}");
-            metrics::write_textfile(&context.own, &rendered)?;
+            metrics::write_textfile(&context.own, &summary)?;
             return Ok(exit_code(&summary));
         }
         let Options { metrics_listen, .. } = &context.own;
@@ -75,19 +76,33 @@ impl CrashMover {
         )
         .await?;
         let mut arrivals = watch::Arrivals::of(&spool, context.own.poll_interval.get());
+        let mut pause = context.own.poll_interval.get();
         while !context.stop.is_cancelled() {
             let summary = mover.run().await;
             if summary.did_something() {
                 info!("{summary}");
             }
+            let wait = async {
+                if summary.crashes_remain() {
+                    // What remains would fail again at each arrival.
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                } else {
+                    pause = context.own.poll_interval.get();
+                    arrivals.wait().await;
+                }
+            };
             tokio::select! {
-                () = arrivals.wait() => {}
+                () = wait => {}
                 () = context.stop.cancelled() => {}
             }
         }
         Ok(ExitCode::SUCCESS)
     }
 }
+
+/// With `--watch`: the longest wait after runs that left crashes in the spool.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 fn exit_code(summary: &Summary) -> ExitCode {
     match summary.crashes_remain() {

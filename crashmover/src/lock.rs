@@ -1,7 +1,7 @@
 //! One mover a spool: a lock that the kernel drops when its holder dies.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use socorro_core::service::Error;
 use socorro_core::storage::open::Spool;
@@ -10,46 +10,58 @@ use crate::config::Options;
 
 const NAME: &str = ".crashmover.lock";
 
-/// The held lock.
+/// The held locks.
 #[derive(Debug)]
-pub(crate) struct SpoolLock(#[expect(dead_code, reason = "held until dropped")] File);
+pub(crate) struct SpoolLock(#[expect(dead_code, reason = "held until dropped")] Vec<File>);
 
 impl SpoolLock {
-    /// Takes the lock; `None` if another mover holds it. An error if there is no spool at all.
+    /// Takes the lock of each root that is there: when one disk is away, the other is drained.
+    /// `None` if another mover holds one of them. An error if there is no spool at all.
     pub(crate) fn take(options: &Options, spool: &Spool) -> Result<Option<Self>, Error> {
-        let path = path(options, spool)?;
-        let failed = |error: std::io::Error| {
-            format!("can't lock the spool with {}: {error}", path.display())
-        };
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(failed)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(Self(file))),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(failed(error).into()),
+        let mut held = Vec::new();
+        for path in paths(options, spool)? {
+            match lock(&path) {
+                Ok(Some(file)) => held.push(file),
+                Ok(None) => return Ok(None),
+                Err(error) => {
+                    return Err(
+                        format!("can't lock the spool with {}: {error}", path.display()).into(),
+                    );
+                }
+            }
         }
+        Ok(Some(Self(held)))
     }
 }
 
-/// The lock of the first root that is there: when one disk is away, the other is drained.
-fn path(options: &Options, spool: &Spool) -> Result<PathBuf, Error> {
+fn lock(path: &Path) -> std::io::Result<Option<File>> {
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+fn paths(options: &Options, spool: &Spool) -> Result<Vec<PathBuf>, Error> {
     if !options.lock_file.as_os_str().is_empty() {
-        return Ok(options.lock_file.clone());
+        return Ok(vec![options.lock_file.clone()]);
     }
     let roots = || spool.trees.iter().map(|tree| tree.root());
-    match roots().find(|root| root.is_dir()) {
-        Some(root) => Ok(root.join(NAME)),
-        None => {
-            let names: Vec<_> = roots().map(|root| root.display().to_string()).collect();
-            Err(format!(
-                "there is no spool at {}: has the collector run? Else mend spool.primary",
-                names.join(" or ")
-            )
-            .into())
-        }
+    let paths: Vec<_> = roots()
+        .filter(|root| root.is_dir())
+        .map(|root| root.join(NAME))
+        .collect();
+    if paths.is_empty() {
+        let names: Vec<_> = roots().map(|root| root.display().to_string()).collect();
+        let names = names.join(" or ");
+        let problem =
+            format!("there is no spool at {names}: has the collector run? Else mend spool.primary");
+        return Err(problem.into());
     }
+    Ok(paths)
 }

@@ -10,6 +10,7 @@ use socorro_core::service::Error;
 use socorro_core::telemetry::Metrics as Rendered;
 
 use crate::config::Options;
+use crate::mover::Summary;
 
 /// The counters of one mover.
 #[derive(Debug, Default)]
@@ -53,15 +54,38 @@ impl Metrics {
     }
 }
 
-/// Writes the metrics for node_exporter, if a file is configured. The file is replaced at once.
-pub(crate) fn write_textfile(options: &Options, metrics: &Rendered) -> Result<(), Error> {
+/// Writes what a run did for node_exporter, if a file is configured. Gauges: a counter that begins
+/// anew with each run would tell nothing. The file is replaced at once.
+pub(crate) fn write_textfile(options: &Options, summary: &Summary) -> Result<(), Error> {
     let path = &options.metrics_textfile;
     if path.as_os_str().is_empty() {
         return Ok(());
     }
+    let mut registry = Registry::default();
+    let of_run = registry.sub_registry_with_prefix("socorro_crashmover_last_run");
+    let mut gauge = |name: &str, help: &str, value: f64| {
+        let gauge = Gauge::<f64, AtomicU64>::default();
+        gauge.set(value);
+        of_run.register(name, help, gauge);
+    };
+    let now = std::time::SystemTime::UNIX_EPOCH
+        .elapsed()
+        .unwrap_or_default();
+    gauge("moved", "Crashes moved", summary.moved as f64);
+    gauge(
+        "moved_dumps_bytes",
+        "Size of the dumps moved",
+        summary.bytes as f64,
+    );
+    gauge(
+        "failed",
+        "Crashes that could not be moved",
+        summary.failed as f64,
+    );
+    gauge("timestamp_seconds", "When the run ended", now.as_secs_f64());
     let partial = path.with_extension("prom.partial");
     let write = |partial: &Path| {
-        std::fs::write(partial, metrics.render())?;
+        std::fs::write(partial, Rendered::new(registry).render())?;
         std::fs::rename(partial, path)
     };
     write(&partial).map_err(|error| {

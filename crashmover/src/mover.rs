@@ -10,7 +10,7 @@ use socorro_core::crash_id::CrashId;
 use socorro_core::retry::TransactionExecutor;
 use socorro_core::service::Context;
 use socorro_core::storage::open::{PrimaryStorage, Spool};
-use socorro_core::storage::{Blame, CrashStorage, Result};
+use socorro_core::storage::{Blame, CrashStorage, StorageError};
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
@@ -163,16 +163,18 @@ impl Mover {
                     tally.moved.fetch_add(1, Ordering::Relaxed);
                     tally.bytes.fetch_add(bytes, Ordering::Relaxed);
                 }
-                Err(error) if error.is_not_found() => debug!(%id, "somebody else has taken it"),
-                Err(error) => {
+                Err(fault) if fault.error().is_not_found() => {
+                    debug!(%id, "somebody else has taken it");
+                }
+                Err(fault) => {
                     self.metrics.failed.inc();
                     tally.failed.fetch_add(1, Ordering::Relaxed);
-                    match error.blame() {
-                        Blame::Crash => error!(%id, %error, "left in the spool"),
-                        Blame::Moment | Blame::Store => {
-                            error!(%id, %error, "left in the spool, and the run ends");
-                            end.cancel();
-                        }
+                    let error = fault.error();
+                    if fault.ends_the_run() {
+                        error!(%id, %error, "left in the spool, and the run ends");
+                        end.cancel();
+                    } else {
+                        error!(%id, %error, "left in the spool");
                     }
                 }
             }
@@ -180,20 +182,40 @@ impl Mover {
     }
 
     /// Moves one crash; returns the size of its dumps in bytes. The source goes last.
-    async fn move_one(&self, id: &CrashId) -> Result<u64> {
-        let bytes = self
-            .executor
-            .run("save in the primary storage", || async {
-                let raw = self.source.get_raw_crash(id).await?;
-                let dumps = self.source.get_dumps(id).await?;
-                self.destination.save_raw_crash(id, &raw, &dumps).await?;
-                Ok(dumps.values().filter_map(|dump| dump.size().ok()).sum())
-            })
-            .await?;
-        self.executor
-            .run("remove from the spool", || self.source.remove(id))
-            .await?;
+    async fn move_one(&self, id: &CrashId) -> Result<u64, Fault> {
+        let raw = self.source.get_raw_crash(id).await.map_err(Fault::Source)?;
+        let dumps = self.source.get_dumps(id).await.map_err(Fault::Source)?;
+        let save = || self.destination.save_raw_crash(id, &raw, &dumps);
+        let saved = self.executor.run("save in the primary storage", save).await;
+        saved.map_err(Fault::Destination)?;
+        let bytes = dumps.values().filter_map(|dump| dump.size().ok()).sum();
+        self.source.remove(id).await.map_err(Fault::Source)?;
         Ok(bytes)
+    }
+}
+
+/// Which side a crash could not be moved for.
+#[derive(Debug)]
+enum Fault {
+    /// It can't be read or removed: others may well be.
+    Source(StorageError),
+    /// It can't be stored.
+    Destination(StorageError),
+}
+
+impl Fault {
+    fn error(&self) -> &StorageError {
+        match self {
+            Self::Source(error) | Self::Destination(error) => error,
+        }
+    }
+
+    /// Whether the next crash would fare no better.
+    fn ends_the_run(&self) -> bool {
+        match self {
+            Self::Source(_) => false,
+            Self::Destination(error) => error.blame() != Blame::Crash,
+        }
     }
 }
 

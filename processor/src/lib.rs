@@ -24,7 +24,7 @@ use worker::Processor;
 
 /// Processes crashes, and shows them to people.
 ///
-/// Exit codes: 0 after a stop by signal; 1 a mistake in flags or configuration.
+/// Exit codes: 0 after a stop by signal; 1 a mistake in the configuration, 2 one in the flags.
 #[derive(Debug, Parser)]
 #[command(name = "processor", version)]
 struct Args {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use prometheus_client::metrics::gauge::Gauge;
 use socorro_core::crash_id::CrashId;
 use socorro_core::dumps::{Dump, DumpName, Dumps, MAIN_DUMP};
 use socorro_core::processed_crash::{ProcessedCrash, key};
@@ -17,6 +18,7 @@ use socorro_core::storage::open::PrimaryStorage;
 use socorro_core::storage::{Blame, Claim, Finish, Result, StorageError};
 use tokio::sync::{Mutex, Semaphore};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{error, info, warn};
 
 use crate::config::Options;
@@ -128,20 +130,21 @@ impl Processor {
 
     async fn process(&self, claim: Box<dyn Claim>) {
         let (id, attempt, started) = (claim.id(), claim.attempt(), Instant::now());
-        self.metrics.in_progress.inc();
+        let in_progress = InProgress::count(&self.metrics.in_progress);
         let claim: SharedClaim = Arc::new(Mutex::new(claim));
         let lost = CancellationToken::new();
-        let renewing = tokio::spawn(renew(
+        // Ends with this task, however that ends.
+        let renewing = AbortOnDropHandle::new(tokio::spawn(renew(
             Arc::clone(&claim),
             self.options.renew_interval.get(),
             lost.clone(),
-        ));
+        )));
         let outcome = tokio::select! {
             outcome = self.make_and_store(&id, attempt, &claim) => outcome,
             () = lost.cancelled() => Ok(Finish::TakenOver),
         };
-        renewing.abort();
-        self.metrics.in_progress.dec();
+        drop(renewing);
+        drop(in_progress);
         match outcome {
             Ok(Finish::Stored) => {
                 let seconds = started.elapsed().as_secs_f64();
@@ -179,10 +182,18 @@ impl Processor {
                 // Too large, most likely: what can be said without the dumps is stored instead.
                 error!(%id, %error, "the processed crash was refused");
                 let note = format!("the storage refused the processed crash: {error}");
-                let raw = self.primary.storage.get_raw_crash(id).await?;
+                let raw = self.annotations(id).await?;
                 let smaller = self.transform(id, raw, BTreeMap::new(), Some(note)).await;
                 self.store(claim, &smaller).await
             }
+            other => other,
+        }
+    }
+
+    /// The raw crash, or an empty one where it can't be read.
+    async fn annotations(&self, id: &CrashId) -> Result<RawCrash> {
+        match self.primary.storage.get_raw_crash(id).await {
+            Err(StorageError::Refused { .. }) => Ok(RawCrash::default()),
             other => other,
         }
     }
@@ -193,7 +204,7 @@ impl Processor {
         if attempt > self.options.max_attempts {
             self.metrics.given_up.inc();
             let note = format!("given up: {} attempts ended early", attempt - 1);
-            let raw = self.primary.storage.get_raw_crash(id).await?;
+            let raw = self.annotations(id).await?;
             return Ok(self.transform(id, raw, BTreeMap::new(), Some(note)).await);
         }
         let read = async || {
@@ -255,6 +266,22 @@ impl Processor {
     async fn store(&self, claim: &SharedClaim, processed: &ProcessedCrash) -> Result<Finish> {
         let finish = || async { claim.lock().await.finish(processed).await };
         self.executor.run("store the processed crash", finish).await
+    }
+}
+
+/// Counts a crash as long as it is worked on.
+struct InProgress(Gauge);
+
+impl InProgress {
+    fn count(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for InProgress {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 

@@ -118,6 +118,13 @@ impl CrashId {
         self.date() <= today && self.date() >= today.yesterday().unwrap_or(today)
     }
 
+    /// Whether the id is dated later than tomorrow: no clock that is only a little wrong gives such
+    /// an id.
+    pub fn is_from_the_future(&self, now: Timestamp) -> bool {
+        let today = now.to_zoned(TimeZone::UTC).date();
+        self.date() > today.tomorrow().unwrap_or(today)
+    }
+
     fn date_of(text: &[u8; LEN]) -> Option<Date> {
         let pair = |at: usize| -> Option<i8> {
             let tens = char::from(text[at]).to_digit(10)?;
@@ -255,6 +262,13 @@ mod tests {
             let error = text.parse::<CrashId>().unwrap_err().to_string();
             assert!(error.contains(why), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn an_id_is_from_the_future_behind_tomorrow() {
+        let now: Timestamp = "2026-11-03T00:30:00Z".parse().unwrap();
+        assert!(!CrashId::new(jiff::civil::date(2026, 11, 4)).is_from_the_future(now));
+        assert!(CrashId::new(jiff::civil::date(2026, 11, 5)).is_from_the_future(now));
     }
 
     #[test]

@@ -77,7 +77,8 @@ impl<S> Context<S> {
 }
 
 /// Runs a program, or one subcommand of it, from its flags to its exit code: 1 for a mistake in
-/// flags or configuration and for all that ends it early, otherwise what `run` says.
+/// the configuration and for all that ends it early, otherwise what `run` says. (Mistakes in flags end
+/// with 2 before that.)
 pub fn launch<S, F>(name: &str, common: &CommonArgs, run: impl FnOnce(Context<S>) -> F) -> ExitCode
 where
     S: Section,

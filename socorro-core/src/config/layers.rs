@@ -52,6 +52,12 @@ pub enum ConfigError {
         /// The mistake with its line.
         problem: String,
     },
+    /// Settings that don't go together.
+    #[error("{problem}")]
+    Inconsistent {
+        /// Which, and how to mend them.
+        problem: String,
+    },
     /// An environment variable or a flag has a mistake.
     #[error("mistake in {origin}: {problem}")]
     InOverride {
@@ -96,12 +102,17 @@ pub fn load<S: Section>(sources: &Sources) -> Result<Loaded<S>, ConfigError> {
         table = accepted.ok_or_else(|| problem(last.unwrap_or_default()))?;
         origins.insert(path.join("."), origin);
     }
-    let config = table
-        .try_into()
-        .map_err(|error: toml::de::Error| ConfigError::InOverride {
-            origin: "the configuration".into(),
-            problem: error.message().to_owned(),
-        })?;
+    let config: Config<S> =
+        table
+            .try_into()
+            .map_err(|error: toml::de::Error| ConfigError::InOverride {
+                origin: "the configuration".into(),
+                problem: error.message().to_owned(),
+            })?;
+    config
+        .shared
+        .check()
+        .map_err(|problem| ConfigError::Inconsistent { problem })?;
     Ok(Loaded { config, origins })
 }
 
@@ -316,6 +327,25 @@ mod tests {
         assert!(error.contains("--set hbase.connections=many"), "{error}");
         let error = load_text("[transactions]\ndelays = [10]", &[], &[]).unwrap_err();
         assert!(error.contains("\"10s\""), "{error}");
+    }
+
+    #[test]
+    fn a_directory_that_is_to_hold_two_things_is_refused() {
+        let roots = |spool: &str, standard: &str| {
+            let set = [
+                format!("spool.primary={spool}"),
+                format!("filesystem.standard={standard}"),
+            ];
+            load_text("", &[], &[&set[0], &set[1]]).map(drop)
+        };
+        roots("/x/spool", "/x/std").unwrap();
+        for (spool, standard) in [("/x/a", "/x/a"), ("/x/a", "/x/a/b"), ("/x/a/../b/", "/x/b")] {
+            let error = roots(spool, standard).unwrap_err();
+            assert!(
+                error.contains("spool.primary") && error.contains("filesystem.standard"),
+                "{error}"
+            );
+        }
     }
 
     #[test]

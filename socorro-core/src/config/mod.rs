@@ -10,12 +10,15 @@ mod value;
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::path::{Component, Path, PathBuf};
 
 use serde::de::{DeserializeOwned, Error, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::retry::TransactionOptions;
-use crate::storage::open::{FileSystemOptions, HBaseOptions, SpoolOptions, StorageOptions};
+use crate::storage::open::{
+    FileSystemOptions, HBaseOptions, SpoolOptions, StorageClass, StorageOptions,
+};
 use crate::telemetry::LogOptions;
 pub use layers::{ConfigError, Loaded, Sources, load};
 pub use value::Period;
@@ -46,6 +49,63 @@ pub struct Settings {
     pub hbase: HBaseOptions,
     /// `[transactions]`: how work on a storage is tried again.
     pub transactions: TransactionOptions,
+}
+
+impl Settings {
+    /// Finds settings that don't go together. A directory must not hold two trees: a mover between
+    /// them would find each crash stored already, and remove it.
+    fn check(&self) -> Result<(), String> {
+        let mut roots = vec![("spool.primary", &self.spool.primary)];
+        if !self.spool.fallback.as_os_str().is_empty() {
+            roots.push(("spool.fallback", &self.spool.fallback));
+        }
+        if self.storage.class == StorageClass::FileSystemCrashStorage {
+            let FileSystemOptions {
+                standard,
+                deferred,
+                processed,
+                ..
+            } = &self.filesystem;
+            roots.extend([
+                ("filesystem.standard", standard),
+                ("filesystem.deferred", deferred),
+                ("filesystem.processed", processed),
+            ]);
+        }
+        let real: Vec<_> = roots
+            .iter()
+            .map(|(name, root)| (*name, real_path(root)))
+            .collect();
+        for (place, (one, root)) in real.iter().enumerate() {
+            for (other, other_root) in &real[place + 1..] {
+                if root.starts_with(other_root) || other_root.starts_with(root) {
+                    return Err(format!(
+                        "{one} = {} and {other} = {} are one directory, or one lies in the other: \
+                         give each a directory of its own",
+                        root.display(),
+                        other_root.display()
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The path without links, as far as it exists already, and without `..`.
+fn real_path(path: &Path) -> PathBuf {
+    if let Ok(real) = path.canonicalize() {
+        return real;
+    }
+    match (path.parent(), path.components().next_back()) {
+        (Some(parent), Some(Component::Normal(name))) => real_path(parent).join(name),
+        (Some(parent), Some(Component::ParentDir)) => {
+            let mut real = real_path(parent);
+            real.pop();
+            real
+        }
+        _ => path.to_owned(),
+    }
 }
 
 /// The configuration of one program.

@@ -92,18 +92,27 @@ impl CrashStorage for FallbackCrashStorage {
 
     /// The fallback's crashes first: they came while the primary was unwell, and are few.
     fn new_crashes(&self) -> Result<CrashIds> {
-        Ok(Box::new(
-            self.fallback
-                .new_crashes()?
-                .chain(self.primary.new_crashes()?),
-        ))
+        both(self.fallback.new_crashes(), self.primary.new_crashes())
     }
 
     fn crashes(&self, days: RangeInclusive<Date>) -> Result<CrashIds> {
-        Ok(Box::new(
-            self.fallback
-                .crashes(days.clone())?
-                .chain(self.primary.crashes(days)?),
-        ))
+        both(
+            self.fallback.crashes(days.clone()),
+            self.primary.crashes(days),
+        )
+    }
+}
+
+/// One walk after the other. While one storage is away, the other is walked all the same, and the
+/// walk tells the error.
+fn both(first: Result<CrashIds>, second: Result<CrashIds>) -> Result<CrashIds> {
+    match (first, second) {
+        (Err(first), Err(second)) => Err(StorageError::All(vec![first, second])),
+        (first, second) => {
+            let walk = |ids: Result<CrashIds>| -> CrashIds {
+                ids.unwrap_or_else(|error| Box::new(std::iter::once(Err(error))))
+            };
+            Ok(Box::new(walk(first).chain(walk(second))))
+        }
     }
 }

@@ -4,10 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tempfile::NamedTempFile;
 
 use super::fallback::FallbackCrashStorage;
-use super::filesystem::{FileSystemCrashStorage, Roots, Tree, TreeOptions};
+use super::filesystem::{FileSystemCrashStorage, Roots, Spilled, Tree, TreeOptions};
 use super::hbase::HBaseCrashStorage;
 use super::{CrashQueue, CrashStorage, Result, StorageError};
 use crate::config::{Period, Settings};
@@ -177,13 +176,13 @@ impl Spool {
         }
     }
 
-    /// A new file in the staging of the first tree that takes one: for a dump that is too large to
-    /// be kept in memory until it is saved. It vanishes when dropped.
-    pub fn temp_file(&self) -> Result<NamedTempFile> {
+    /// A file in the staging of the first tree that takes one, for a dump that is too large for
+    /// memory.
+    pub fn spill(&self) -> Result<Spilled> {
         let mut errors = Vec::new();
         for tree in &self.trees {
-            match tree.temp_file() {
-                Ok(file) => return Ok(file),
+            match tree.spill() {
+                Ok(spilled) => return Ok(spilled),
                 Err(error) => errors.push(error),
             }
         }

@@ -234,3 +234,52 @@ async fn the_deferring_container_keeps_the_contract_over_any_storages() {
     };
     check_both(container(Arc::new(NullCrashStorage)), forgets).await;
 }
+
+#[tokio::test]
+async fn a_spilled_dump_reaches_the_fallback_when_the_primary_fails_and_hurts_no_other_upload() {
+    let dirs = [(); 2].map(|()| TempDir::new().unwrap());
+    let options = |root: &Path| TreeOptions {
+        root: root.to_owned(),
+        dated: true,
+        host: "web1".into(),
+        allow_network_fs: false,
+    };
+    let primary = Arc::new(Tree::new(options(dirs[0].path())));
+    let fallback = Arc::new(Tree::new(options(dirs[1].path())));
+    let both = FallbackCrashStorage::new(primary.clone(), fallback.clone());
+    let sample = Sample::new(ThrottleResult::Accept);
+    let mut spilled = primary.spill().unwrap();
+    spilled.write_all(b"MDMP large").unwrap();
+    let other = primary.spill().unwrap();
+    // The day's directory can't be made: the primary takes files, but no crash.
+    let day = sample.id.date().strftime("%Y%m%d").to_string();
+    std::fs::write(dirs[0].path().join(day), "").unwrap();
+
+    let dumps: Dumps = [(DumpName::main(), spilled.dump())].into();
+    both.save_raw_crash(&sample.id, &sample.raw, &dumps)
+        .await
+        .unwrap();
+    assert!(spilled.is_sound());
+    assert!(other.path().exists(), "another upload goes on");
+    let kept = fallback
+        .get_dump(&sample.id, &DumpName::main())
+        .await
+        .unwrap();
+    assert_eq!(&kept.read().unwrap()[..], b"MDMP large");
+}
+
+#[tokio::test]
+async fn a_staging_directory_that_vanished_is_made_again() {
+    let dir = TempDir::new().unwrap();
+    let root = dir.path().to_owned();
+    let options = TreeOptions {
+        root,
+        dated: true,
+        host: "web1".into(),
+        allow_network_fs: false,
+    };
+    let tree = Tree::new(options);
+    drop(tree.spill().unwrap());
+    std::fs::remove_dir_all(dir.path().join(".staging")).unwrap();
+    tree.spill().unwrap();
+}

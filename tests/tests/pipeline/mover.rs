@@ -20,7 +20,7 @@ fn a_mover_killed_in_the_middle_and_run_again_moves_everything(site: &Site) {
     // Each run is killed as soon as it has moved something.
     for _ in 0..5 {
         let before = site.spooled().len();
-        let mut mover = site.start("crashmover", &[]);
+        let mut mover = site.start("crashmover", &["--set", "crashmover.workers=1"]);
         wait_for("some crashes to be moved", || {
             (mover.has_ended() || site.spooled().len() < before).then_some(())
         });

@@ -15,9 +15,11 @@ fn hbase_killed_in_the_middle_of_a_move_and_started_again_loses_and_doubles_noth
         return;
     };
     let site = Site::at_hbase(&hbase.address);
-    let ids = fill_spool(&site, 300, 50_000);
+    let ids = fill_spool(&site, 400, 50_000);
     let before = site.spooled().len();
     let endless = [
+        "--set",
+        "crashmover.workers=2",
         "--set",
         "transactions.backoff=endless",
         "--set",

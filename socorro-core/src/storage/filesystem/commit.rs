@@ -54,6 +54,11 @@ impl Committer {
         Since(self.0.state().failures)
     }
 
+    /// Whether a sync has failed since then.
+    pub(super) fn has_failed_since(&self, since: Since) -> bool {
+        self.0.state().failures != since.0
+    }
+
     /// Returns when all that was written before the call is on stable storage. An error if any
     /// sync failed since `since`; the writes must then count as lost.
     pub(super) async fn commit(&self, since: Since) -> Result<(), FsError> {
@@ -69,7 +74,7 @@ impl Committer {
         }
         // A sender is dropped unused only when the runtime is torn down.
         let synced = wait.await.unwrap_or(Err(std::io::ErrorKind::Interrupted));
-        let failed_meanwhile = self.0.state().failures != since.0;
+        let failed_meanwhile = self.has_failed_since(since);
         match synced {
             Ok(()) if failed_meanwhile => Err(std::io::Error::other("an earlier sync failed")),
             other => other.map_err(std::io::Error::from),

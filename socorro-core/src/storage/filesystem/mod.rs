@@ -4,6 +4,7 @@ mod commit;
 mod layout;
 mod network;
 mod queue;
+mod spilled;
 mod staging;
 mod tree;
 mod walk;
@@ -25,6 +26,7 @@ use crate::dumps::{Dump, DumpName, Dumps};
 use crate::processed_crash::ProcessedCrash;
 use crate::raw_crash::RawCrash;
 use queue::QueueState;
+pub use spilled::Spilled;
 pub use tree::{Tree, TreeOptions};
 
 /// The roots of a [`FileSystemCrashStorage`].

@@ -21,11 +21,12 @@ use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use jiff::civil::Date;
-use tempfile::{NamedTempFile, TempPath};
+use tempfile::TempPath;
 use walkdir::WalkDir;
 
 use super::commit::Committer;
 use super::layout::{Layout, REMOVED};
+use super::spilled::Spilled;
 use super::staging::{PRUNE_RACES, Staging, make_parent, place};
 use super::{network, walk};
 use crate::crash_id::CrashId;
@@ -59,9 +60,9 @@ pub struct Tree {
 }
 
 #[derive(Debug)]
-struct Writer {
+pub(super) struct Writer {
     staging: Staging,
-    committer: Committer,
+    pub(super) committer: Committer,
 }
 
 impl Tree {
@@ -87,10 +88,31 @@ impl Tree {
         self.writer().map(drop)
     }
 
-    /// A new file in staging, on the tree's file system: for what is too large to be kept in memory
-    /// until it is saved as a [`Dump::File`]. It vanishes when dropped.
-    pub fn temp_file(&self) -> Result<NamedTempFile> {
-        Ok(self.writer()?.staging.file()?)
+    /// A new file in staging, on the tree's file system, for a dump that is too large for memory.
+    pub fn spill(&self) -> Result<Spilled> {
+        match self.try_spill() {
+            // The staging directory may have vanished: it is made anew, once.
+            Err(_) => self.try_spill(),
+            spilled => spilled,
+        }
+    }
+
+    fn try_spill(&self) -> Result<Spilled> {
+        let writer = self.writer()?;
+        let since = writer.committer.begin();
+        match writer.staging.file() {
+            Ok(file) => Ok(Spilled::new(file, writer, since)),
+            Err(error) => {
+                self.forget(&writer);
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Opens the tree anew at the next save: its disk may have gone and come back.
+    fn forget(&self, writer: &Arc<Writer>) {
+        let mut current = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        current.take_if(|open| Arc::ptr_eq(open, writer));
     }
 
     pub(super) fn layout(&self) -> &Layout {
@@ -128,9 +150,12 @@ impl Tree {
     {
         let writer = self.writer()?;
         let saved = Self::save_with(&writer, stage, place).await;
-        if saved.is_err() {
-            let mut current = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-            current.take_if(|open| Arc::ptr_eq(open, &writer));
+        // An error elsewhere, in a dump's source, says nothing about this tree.
+        if saved
+            .as_ref()
+            .is_err_and(|error| error.path.starts_with(&self.options.root))
+        {
+            self.forget(&writer);
         }
         Ok(saved?)
     }
@@ -235,6 +260,10 @@ impl CrashStorage for Tree {
                     dumps.insert(name, Dump::File(entry.path()));
                 }
             }
+            // Removed while we looked: some of its dumps may be gone.
+            if !layout.raw_crash(&id).exists() {
+                return Err(StorageError::not_found(&id, "raw crash"));
+            }
             Ok(dumps)
         })
         .await
@@ -316,7 +345,7 @@ fn make_link(target: &Path, link: &Path) -> Result<(), FsError> {
                     return Ok(());
                 }
                 // What a killed save left, with another slot.
-                if_there(fs::remove_file(link)).at("replace the link", link)?;
+                remove_file(link).at("replace the link", link)?;
             }
             other => return other.at("make the link", link),
         }
@@ -343,14 +372,14 @@ fn remove(layout: &Layout, id: &CrashId) -> Result<()> {
     let marker = match date_link(layout, id) {
         Some(link) => {
             let marker = link.with_file_name(format!("{id}{REMOVED}"));
-            if_there(fs::rename(&link, &marker)).at("rename", &link)?;
+            rename_if_there(&link, &marker).at("rename", &link)?;
             Some(marker)
         }
         None => None,
     };
     let mut found = remove_files(layout, id)?;
     if let Some(marker) = marker {
-        found |= if_there(fs::remove_file(&marker)).at("remove", &marker)?;
+        found |= remove_file(&marker).at("remove", &marker)?;
     }
     if found {
         Ok(())
@@ -362,7 +391,7 @@ fn remove(layout: &Layout, id: &CrashId) -> Result<()> {
 /// Removes a crash's files and its name link, the json first; says whether there were any.
 pub(super) fn remove_files(layout: &Layout, id: &CrashId) -> Result<bool, FsError> {
     let json = layout.raw_crash(id);
-    let mut found = if_there(fs::remove_file(&json)).at("remove", &json)?;
+    let mut found = remove_file(&json).at("remove", &json)?;
     let dir = layout.name_dir(id);
     let entries = match fs::read_dir(&dir) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(found),
@@ -380,19 +409,26 @@ pub(super) fn remove_files(layout: &Layout, id: &CrashId) -> Result<bool, FsErro
             .and_then(|name| name.to_str())
             .is_some_and(is_ours);
         if ours && path != name_link {
-            found |= if_there(fs::remove_file(&path)).at("remove", &path)?;
+            found |= remove_file(&path).at("remove", &path)?;
         }
     }
     // Last: a repetition finds the date link through it.
-    found |= if_there(fs::remove_file(&name_link)).at("remove", &name_link)?;
+    found |= remove_file(&name_link).at("remove", &name_link)?;
     Ok(found)
 }
 
-/// Whether it was there; that it was not is no error.
-fn if_there(result: std::io::Result<()>) -> std::io::Result<bool> {
-    match result {
-        Ok(()) => Ok(true),
+/// Whether it was there; that it was not is no error. A file system that has become read-only says
+/// so even of names that are not there, hence the look before.
+fn remove_file(path: &Path) -> std::io::Result<bool> {
+    match fs::symlink_metadata(path).and_then(|_| fs::remove_file(path)) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
+        other => other.map(|()| true),
+    }
+}
+
+fn rename_if_there(from: &Path, to: &Path) -> std::io::Result<bool> {
+    match fs::symlink_metadata(from).and_then(|_| fs::rename(from, to)) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        other => other.map(|()| true),
     }
 }
