@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use tracing::{info, warn};
 
 use super::FileSystemCrashStorage;
@@ -131,8 +132,11 @@ impl FileSystemCrashStorage {
             let (Some(id), Ok(meta)) = (id, entry.metadata()) else {
                 continue;
             };
-            // Not arrived yet: the request waits for it.
+            // Not arrived yet: the request waits for it a day or two.
             if !self.standard.has_raw_crash(&id) && !self.deferred.has_raw_crash(&id) {
+                if !id.is_recent(Timestamp::now()) {
+                    remove_if_there(&entry.path())?;
+                }
                 continue;
             }
             if let Some(held) = self.try_claim(&id, Some(meta.ino()))? {

@@ -369,9 +369,18 @@ async fn a_request_made_while_a_crash_is_worked_on_survives() {
 async fn a_request_for_a_crash_that_has_not_arrived_is_remembered() {
     let root = TempDir::new().unwrap();
     let store = primary(root.path());
-    let (id, raw, dumps) = crash_at("2026-11-03T13:05:59Z", ThrottleResult::Defer);
+    let now = Timestamp::now().to_string();
+    let (id, raw, dumps) = crash_at(&now, ThrottleResult::Defer);
     store.request(&id).await.unwrap();
+    let (old, ..) = crash_at("2020-11-03T13:05:59Z", ThrottleResult::Defer);
+    store.request(&old).await.unwrap();
     assert!(claim(&store).await.is_none());
+    let requests = root.path().join("std/.queue/priority");
+    assert!(requests.join(id.as_str()).exists());
+    assert!(
+        !requests.join(old.as_str()).exists(),
+        "it will not arrive any more"
+    );
     store.save_raw_crash(&id, &raw, &dumps).await.unwrap();
     assert_eq!(claim(&store).await.unwrap().id(), id);
 }

@@ -151,8 +151,14 @@ impl Drop for PruneAtEnd {
             .checked_sub(2.days())
             .is_ok_and(|limit| self.date.is_some_and(|d| d <= limit));
         // Collectors may still write into today and yesterday.
-        if past {
-            prune(&self.day);
+        let date_branch = self.day.join("date");
+        if past && date_branch.exists() {
+            prune(&date_branch);
+            // Nothing waits any more. The name branch is looked at this once: in a primary storage
+            // it is full, and stays.
+            if !date_branch.exists() {
+                prune(&self.day);
+            }
         }
     }
 }
