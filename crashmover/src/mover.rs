@@ -24,6 +24,7 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 /// Moves crashes from the spool into the primary storage.
 #[derive(Debug, Clone)]
 pub struct Mover {
+    spool: Spool,
     source: Arc<dyn CrashStorage>,
     destination: Arc<dyn CrashStorage>,
     executor: TransactionExecutor,
@@ -53,13 +54,18 @@ struct Tally {
     bytes: AtomicU64,
     failed: AtomicU64,
     cut_short: AtomicBool,
+    refused_in_a_row: AtomicU64,
 }
+
+/// So many crashes refused in a row, and none moved in between, speak against the storage.
+const MAX_REFUSED: u64 = 3;
 
 impl Mover {
     /// A mover between the spool and the primary storage of this configuration.
     pub fn new(context: &Context<Options>, spool: &Spool, metrics: Arc<Metrics>) -> Self {
         let transactions = context.shared.transactions.clone();
         Self {
+            spool: spool.clone(),
             source: spool.storage.clone(),
             destination: PrimaryStorage::new(&context.shared).storage,
             executor: TransactionExecutor::new(transactions, context.stop.clone()),
@@ -161,6 +167,7 @@ impl Mover {
                     self.metrics.moved.inc();
                     self.metrics.moved_bytes.inc_by(bytes);
                     tally.moved.fetch_add(1, Ordering::Relaxed);
+                    tally.refused_in_a_row.store(0, Ordering::Relaxed);
                     tally.bytes.fetch_add(bytes, Ordering::Relaxed);
                 }
                 Err(fault) if fault.error().is_not_found() => {
@@ -170,7 +177,16 @@ impl Mover {
                     self.metrics.failed.inc();
                     tally.failed.fetch_add(1, Ordering::Relaxed);
                     let error = fault.error();
-                    if fault.ends_the_run() {
+                    if fault.is_about_the_crash() {
+                        self.set_aside(&id, error).await;
+                        if tally.refused_in_a_row.fetch_add(1, Ordering::Relaxed) + 1 >= MAX_REFUSED
+                        {
+                            error!(
+                                "{MAX_REFUSED} crashes in a row were refused: is it the storage? The run ends"
+                            );
+                            end.cancel();
+                        }
+                    } else if fault.ends_the_run() {
                         error!(%id, %error, "left in the spool, and the run ends");
                         end.cancel();
                     } else {
@@ -178,6 +194,13 @@ impl Mover {
                     }
                 }
             }
+        }
+    }
+
+    async fn set_aside(&self, id: &CrashId, error: &StorageError) {
+        match self.spool.set_aside(id, &error.to_string()).await {
+            Ok(()) => error!(%id, %error, "set aside in `rejected`"),
+            Err(failed) => error!(%id, %error, %failed, "left in the spool, can't be set aside"),
         }
     }
 
@@ -210,12 +233,14 @@ impl Fault {
         }
     }
 
+    /// Whether the crash itself is the reason, be it that it can't be read or that it is refused.
+    fn is_about_the_crash(&self) -> bool {
+        self.error().blame() == Blame::Crash
+    }
+
     /// Whether the next crash would fare no better.
     fn ends_the_run(&self) -> bool {
-        match self {
-            Self::Source(_) => false,
-            Self::Destination(error) => error.blame() != Blame::Crash,
-        }
+        matches!(self, Self::Destination(_))
     }
 }
 

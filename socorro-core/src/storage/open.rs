@@ -10,6 +10,7 @@ use super::filesystem::{FileSystemCrashStorage, Roots, Spilled, Tree, TreeOption
 use super::hbase::HBaseCrashStorage;
 use super::{CrashQueue, CrashStorage, Result, StorageError};
 use crate::config::{Period, Settings};
+use crate::crash_id::CrashId;
 
 /// The section `[spool]`: `FileSystemRawCrashStorage`, twice where there is a fallback.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -174,6 +175,18 @@ impl Spool {
             storage: Arc::new(storage),
             trees: vec![primary, fallback],
         }
+    }
+
+    /// Sets a waiting crash aside in its tree, with the reason. [`StorageError::NotFound`] if it
+    /// waits in none.
+    pub async fn set_aside(&self, id: &CrashId, reason: &str) -> Result<()> {
+        for tree in &self.trees {
+            match tree.set_aside(id, reason).await {
+                Err(error) if error.is_not_found() => {}
+                done => return done,
+            }
+        }
+        Err(StorageError::not_found(id, "waiting crash"))
     }
 
     /// A file in the staging of the first tree that takes one, for a dump that is too large for

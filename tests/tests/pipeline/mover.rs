@@ -1,7 +1,5 @@
 //! The crash mover: what it moves, what it says, and what a kill leaves.
 
-use socorro_core::storage::CrashStorage;
-use socorro_core::storage::filesystem::{Tree, TreeOptions};
 use socorro_tests::client::Form;
 use socorro_tests::site::Site;
 use socorro_tests::wait_for;
@@ -117,7 +115,7 @@ fn a_mistake_in_the_configuration_is_exit_code_1() {
 }
 
 #[test]
-fn a_crash_that_cannot_be_read_stays_and_blocks_no_other() {
+fn a_crash_that_cannot_be_read_is_set_aside_with_the_reason_and_blocks_no_other() {
     let site = Site::on_files();
     let ids = fill_spool(&site, 3, 1_000);
     let broken = ids[1];
@@ -129,12 +127,34 @@ fn a_crash_that_cannot_be_read_stays_and_blocks_no_other() {
     let output = site.command("crashmover", &[]).output().unwrap();
     assert_eq!(output.status.code(), Some(75));
     assert!(String::from_utf8_lossy(&output.stdout).contains("moved 2 crashes"));
-    let tree = Tree::new(TreeOptions {
-        root: site.spool(),
-        dated: true,
-        host: "test".into(),
-        allow_network_fs: false,
-    });
-    let left: Vec<_> = tree.new_crashes().unwrap().map(|id| id.unwrap()).collect();
-    assert_eq!(left, [broken]);
+    let left = site.spooled();
+    assert!(
+        left.iter()
+            .all(|path| path.starts_with(site.spool().join("rejected"))),
+        "{left:?}"
+    );
+    let reason = left
+        .iter()
+        .find(|path| path.extension().is_some_and(|e| e == "reason"))
+        .unwrap();
+    let reason = std::fs::read_to_string(reason).unwrap();
+    assert!(
+        reason.contains(broken.as_str()) && reason.contains("can't be read"),
+        "{reason}"
+    );
+    assert_eq!(site.run_mover(), "the spool is empty, nothing to move");
+}
+
+#[test]
+fn a_missing_table_sets_nothing_aside() {
+    let Some(site) = Site::on_hbase() else { return };
+    fill_spool(&site, 5, 1_000);
+    let before = site.spooled();
+    let elsewhere = ["--set", "hbase.table_prefix=nowhere_"];
+    let output = site.command("crashmover", &elsewhere).output().unwrap();
+    assert_eq!(output.status.code(), Some(75));
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert!(log.contains("socorro schema create"), "{log}");
+    assert_eq!(site.spooled(), before);
+    assert!(site.run_mover().starts_with("moved 5 crashes"));
 }

@@ -8,6 +8,8 @@
 //! root/YYYYMMDD/name/aa/bb/<id>                 ->   ../../../date/HH/MM/<host>_0
 //! root/YYYYMMDD/date/HH/MM/<host>_0/<id>        ->   ../../../../name/aa/bb
 //! root/YYYYMMDD/date/HH/MM/<host>_0/<id>.removed     the date link of a crash being removed
+//! root/YYYYMMDD/date/HH/MM/<host>_0/<id>.rejected    the date link of a crash being set aside
+//! root/rejected/...                                  see `rejected`
 //! ```
 //!
 //! YYYYMMDD is the id's date, HH/MM the UTC time of receipt, `aa/bb` the id's first characters, two
@@ -26,6 +28,8 @@ use crate::dumps::DumpName;
 pub(super) const STAGING: &str = ".staging";
 /// The end of a date link's name while its crash is being removed.
 pub(super) const REMOVED: &str = ".removed";
+/// The end of a date link's name while its crash is being set aside.
+pub(super) const REJECTED: &str = ".rejected";
 
 /// The paths of one tree.
 #[derive(Debug, Clone)]

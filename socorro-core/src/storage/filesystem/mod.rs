@@ -4,6 +4,7 @@ mod commit;
 mod layout;
 mod network;
 mod queue;
+mod rejected;
 mod spilled;
 mod staging;
 mod tree;

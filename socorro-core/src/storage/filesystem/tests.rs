@@ -219,6 +219,45 @@ async fn a_removal_cut_short_anywhere_is_finished_by_the_next_walk() {
 }
 
 #[tokio::test]
+async fn a_crash_set_aside_is_whole_with_its_reason_and_off_the_walk_also_when_cut_short() {
+    for cut_short in [false, true] {
+        let root = TempDir::new().unwrap();
+        let tree = dated(root.path());
+        let (id, raw, dumps) = crash();
+        tree.save_raw_crash(&id, &raw, &dumps).await.unwrap();
+        let link = tree::date_link(tree.layout(), &id).unwrap();
+        tree.set_aside(&id, "too large").await.unwrap();
+        let aside = root.path().join("rejected/20261103");
+        if cut_short {
+            // As it is found after a kill between the marker and the moving of the dumps.
+            fs::write(link.with_file_name(format!("{id}.rejected")), "").unwrap();
+            fs::rename(
+                aside.join(format!("{id}.dump")),
+                tree.layout().dump(&id, &DumpName::main()),
+            )
+            .unwrap();
+        }
+        assert!(ids(&tree).is_empty());
+        let names = ["dump", "flash1.dump", "json", "reason"].map(|end| format!("{id}.{end}"));
+        let expected: BTreeSet<_> = names.iter().map(|name| aside.join(name)).collect();
+        assert_eq!(
+            files(root.path()).into_iter().collect::<BTreeSet<_>>(),
+            expected
+        );
+        assert_eq!(
+            fs::read_to_string(aside.join(&names[3])).unwrap(),
+            "too large\n"
+        );
+        assert!(
+            tree.set_aside(&id, "again")
+                .await
+                .unwrap_err()
+                .is_not_found()
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_save_killed_before_the_json_is_invisible_and_can_be_repeated() {
     let root = TempDir::new().unwrap();
     let tree = dated(root.path());

@@ -28,7 +28,7 @@ use super::commit::Committer;
 use super::layout::{Layout, REMOVED};
 use super::spilled::Spilled;
 use super::staging::{PRUNE_RACES, Staging, make_parent, place};
-use super::{network, walk};
+use super::{network, rejected, walk};
 use crate::crash_id::CrashId;
 use crate::dumps::{Dump, DumpName, Dumps};
 use crate::processed_crash::ProcessedCrash;
@@ -107,6 +107,14 @@ impl Tree {
                 Err(error.into())
             }
         }
+    }
+
+    /// Sets a waiting crash aside, with the reason why the primary storage refuses it:
+    /// `root/rejected/YYYYMMDD/`. [`StorageError::NotFound`] if it does not wait here. Killed in
+    /// between, the next walk goes on with it.
+    pub async fn set_aside(&self, id: &CrashId, reason: &str) -> Result<()> {
+        let (layout, id, reason) = (self.layout.clone(), *id, reason.to_owned());
+        blocking(move || rejected::set_aside(&layout, &id, &reason)).await
     }
 
     /// Opens the tree anew at the next save: its disk may have gone and come back.
@@ -392,23 +400,9 @@ fn remove(layout: &Layout, id: &CrashId) -> Result<()> {
 pub(super) fn remove_files(layout: &Layout, id: &CrashId) -> Result<bool, FsError> {
     let json = layout.raw_crash(id);
     let mut found = remove_file(&json).at("remove", &json)?;
-    let dir = layout.name_dir(id);
-    let entries = match fs::read_dir(&dir) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(found),
-        other => other.at("list", &dir)?,
-    };
-    let is_ours = |name: &str| {
-        name.strip_prefix(id.as_str())
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-    };
     let name_link = layout.name_link(id);
-    for entry in entries {
-        let path = entry.at("list", &dir)?.path();
-        let ours = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .is_some_and(is_ours);
-        if ours && path != name_link {
+    for path in files_of(layout, id)? {
+        if path != name_link {
             found |= remove_file(&path).at("remove", &path)?;
         }
     }
@@ -417,16 +411,41 @@ pub(super) fn remove_files(layout: &Layout, id: &CrashId) -> Result<bool, FsErro
     Ok(found)
 }
 
+/// All that lies in a crash's directory under its id.
+pub(super) fn files_of(layout: &Layout, id: &CrashId) -> Result<Vec<PathBuf>, FsError> {
+    let dir = layout.name_dir(id);
+    let entries = match fs::read_dir(&dir) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.at("list", &dir)?,
+    };
+    let is_ours = |name: &str| {
+        name.strip_prefix(id.as_str())
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry.at("list", &dir)?.path();
+        if path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .is_some_and(is_ours)
+        {
+            files.push(path);
+        }
+    }
+    Ok(files)
+}
+
 /// Whether it was there; that it was not is no error. A file system that has become read-only says
 /// so even of names that are not there, hence the look before.
-fn remove_file(path: &Path) -> std::io::Result<bool> {
+pub(super) fn remove_file(path: &Path) -> std::io::Result<bool> {
     match fs::symlink_metadata(path).and_then(|_| fs::remove_file(path)) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         other => other.map(|()| true),
     }
 }
 
-fn rename_if_there(from: &Path, to: &Path) -> std::io::Result<bool> {
+pub(super) fn rename_if_there(from: &Path, to: &Path) -> std::io::Result<bool> {
     match fs::symlink_metadata(from).and_then(|_| fs::rename(from, to)) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         other => other.map(|()| true),

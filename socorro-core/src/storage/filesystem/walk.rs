@@ -16,7 +16,8 @@ use jiff::{Timestamp, ToSpan};
 use tracing::{debug, warn};
 use walkdir::{DirEntry, WalkDir};
 
-use super::layout::{Layout, REMOVED};
+use super::layout::{Layout, REJECTED, REMOVED};
+use super::rejected;
 use super::tree::remove_files;
 use crate::crash_id::CrashId;
 use crate::storage::Result;
@@ -111,6 +112,11 @@ fn ready(layout: &Layout, link: &DirEntry) -> Option<CrashId> {
         finish_removal(layout, &removed.parse().ok()?, link.path());
         return None;
     }
+    if let Some(refused) = name.strip_suffix(REJECTED) {
+        let id = refused.parse().ok()?;
+        warn_of(&id, rejected::finish(layout, &id, link.path()));
+        return None;
+    }
     let Ok(id) = name.parse::<CrashId>() else {
         debug!(path = %link.path().display(), "not a crash, left alone");
         return None;
@@ -131,10 +137,16 @@ fn is_past(time: SystemTime, age: Duration) -> bool {
 }
 
 fn finish_removal(layout: &Layout, id: &CrashId, marker: &Path) {
-    let removed =
-        remove_files(layout, id).and_then(|_| fs::remove_file(marker).at("remove", marker));
-    if let Err(error) = removed {
-        warn!(%id, path = %error.path.display(), error = %error.source, "can't finish a removal");
+    let removed = remove_files(layout, id);
+    warn_of(
+        id,
+        removed.and_then(|_| fs::remove_file(marker).at("remove", marker)),
+    );
+}
+
+fn warn_of(id: &CrashId, finished: Result<(), FsError>) {
+    if let Err(error) = finished {
+        warn!(%id, path = %error.path.display(), error = %error.source, "can't finish what was cut short");
     }
 }
 
