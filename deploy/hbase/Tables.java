@@ -144,6 +144,8 @@ public class Tables {
         // regions empty. One short row for each processed crash, 42 a second on Mozilla's busiest days: one region
         // takes that.
         add("crash_reports_index_signature_ooid", NOT_SPLIT, Map.of(), family("ids", 1, Use.INDEX));
+        // Keys begin with the day, the same for all rows of a day: they would go to one region however many there are.
+        add("crash_reports_index_day_signature", NOT_SPLIT, Map.of(), family("ids", 1, Use.INDEX));
         add("crash_report_signatures", NOT_SPLIT, Map.of(),
             family("counters", 1, Use.COUNTERS),
             family("json", 3, Use.COUNTERS));
