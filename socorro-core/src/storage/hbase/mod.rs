@@ -2,12 +2,14 @@
 //!
 //! `schema` has the tables, `row_key` their keys, `rows` what is written for a crash and in which
 //! order, `queue`, `lane` and `claim` how processors share the work, `pool` and `client` the way to
-//! the server, `error` what its failures mean.
+//! the server, `error` what its failures mean, `merge` scans over all salts, `inspect` what
+//! operators may look at.
 
 mod claim;
 mod client;
 mod error;
 mod generated;
+mod inspect;
 mod lane;
 mod merge;
 mod pool;
@@ -32,6 +34,7 @@ use crate::processed_crash::ProcessedCrash;
 use crate::raw_crash::RawCrash;
 use client::{Connection, Row};
 use error::CallError;
+pub use inspect::{Family, FullRow, Rows};
 use merge::MergeScan;
 use pool::Pool;
 use queue::QueueState;
