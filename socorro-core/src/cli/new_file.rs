@@ -42,10 +42,10 @@ impl NewFile {
         Ok(self.temp.as_file().try_clone()?)
     }
 
-    /// Gives the file its name.
+    /// Gives the file its name. It is not synced: an export is repeated rather than trusted after a
+    /// power cut, and to sync each of a million files would take hours.
     pub(super) fn finish(self) -> Result<(), Error> {
         let Self { temp, target } = self;
-        temp.as_file().sync_all()?;
         let failed = |error| format!("can't write {}: {error}", target.display());
         temp.persist(&target).map_err(|f| failed(f.error))?;
         Ok(())

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::context::Cli;
 use crate::crash_id::CrashId;
 use crate::service::Error;
-use crate::storage::{CrashStorage, Result as StorageResult, blocking};
+use crate::storage::{Blame, CrashStorage, Result as StorageResult, blocking};
 
 /// Items read ahead.
 const AHEAD: usize = 1000;
@@ -64,6 +64,8 @@ impl<T: Send + 'static> Walk<T> {
             };
             match item {
                 Some(Ok(item)) => return Ok(Some(item)),
+                // A missing table, say: what follows won't be better.
+                Some(Err(error)) if error.blame() == Blame::Store => return Err(error.into()),
                 Some(Err(error)) => {
                     eprintln!("socorro: {error}");
                     self.unreadable += 1;
@@ -71,7 +73,7 @@ impl<T: Send + 'static> Walk<T> {
                 None if self.unreadable == 0 => return Ok(None),
                 None => {
                     return Err(format!(
-                        "not all crashes were met: {} of the places to look could not be read",
+                        "not everything was met: {} of the places to look could not be read",
                         self.unreadable
                     )
                     .into());
