@@ -1,21 +1,44 @@
-//! The `socorro` command: look at crashes, ask for them, and set up the storage, from a terminal.
+//! The `socorro` command: look at crashes, move, export and remove them, and set up the storage,
+//! from a terminal.
+//!
+//! One file for each group of commands: `get` and `report`, `put`, `tables`, `export` and `sample`,
+//! `change`, `copy`, `expire`, `queue`, `stats`, `schema`, `shell`. `context` is what all get; long
+//! ones read through `walk`, tell how far they are through `progress`, and write through `new_file`
+//! and `archive`, so that Ctrl-C leaves nothing half.
 
+mod archive;
+mod change;
+mod context;
+mod copy;
+mod days;
+mod expire;
+mod export;
 mod get;
+mod new_file;
+mod progress;
+mod put;
+mod queue;
 mod report;
+mod sample;
 mod schema;
+mod shell;
+mod stats;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod walk;
 
-use std::io::{ErrorKind, Write};
-use std::path::PathBuf;
+use std::io::Write;
 use std::process::ExitCode;
 
-use clap::{ArgAction, Parser, Subcommand};
+use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 
 use crate::config::{NoSection, Settings};
-use crate::crash_id::CrashId;
 use crate::service::{CommonArgs, Context, Error, launch};
-use crate::storage::open::{PrimaryStorage, StorageClass};
+use crate::storage::open::StorageClass;
+use context::Cli;
 
-/// Looks at crashes, asks for them, and sets up the storage.
+/// Looks at crashes, moves, exports and removes them, and sets up the storage.
 ///
 /// Works on the primary storage of the configuration, be it HBase or the file system. Crash ids may
 /// have the prefix bp-.
@@ -45,66 +68,29 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Print a crash's report: reason, signature and the crashing thread
-    #[command(name = "get_report")]
-    GetReport {
-        /// The crash
-        #[arg(value_parser = CrashId::parse_prefixed)]
-        id: CrashId,
-        /// Wait up to so many seconds for the crash to be processed
-        #[arg(long, value_name = "SECONDS", default_value_t = 0)]
-        wait: u64,
-    },
-    /// Print a raw crash: its annotations, private ones included
-    #[command(name = "get_json")]
-    GetJson {
-        /// The crash
-        #[arg(value_parser = CrashId::parse_prefixed)]
-        id: CrashId,
-    },
-    /// Write the main dump, or the one named, to a file or a pipe
-    #[command(name = "get_dump")]
-    GetDump {
-        /// The crash
-        #[arg(value_parser = CrashId::parse_prefixed)]
-        id: CrashId,
-        /// The dump's name
-        #[arg(default_value = crate::dumps::MAIN_DUMP)]
-        name: String,
-        /// The file to write; else standard output, which must not be a terminal
-        #[arg(short, long)]
-        output: Option<PathBuf>,
-    },
-    /// List a crash's dumps with their sizes
-    #[command(name = "get_dumps")]
-    GetDumps {
-        /// The crash
-        #[arg(value_parser = CrashId::parse_prefixed)]
-        id: CrashId,
-    },
-    /// Print a processed crash
-    #[command(name = "get_processed_json")]
-    GetProcessedJson {
-        /// The crash
-        #[arg(value_parser = CrashId::parse_prefixed)]
-        id: CrashId,
-    },
-    /// Ask for a crash to be processed soon, be it deferred, processed before, or not arrived yet
-    #[command(name = "request-priority")]
-    RequestPriority {
-        /// The crash
-        #[arg(value_parser = CrashId::parse_prefixed)]
-        id: CrashId,
-    },
-    /// Remove a crash for good: raw, processed, and every trace of it in indices and queues
-    Remove {
-        /// The crash
-        #[arg(value_parser = CrashId::parse_prefixed)]
-        id: CrashId,
-    },
+    #[command(flatten)]
+    Get(get::Command),
+    #[command(flatten)]
+    Put(put::Command),
+    #[command(flatten)]
+    Tables(tables::Command),
+    #[command(flatten)]
+    Export(export::Command),
+    #[command(flatten)]
+    Sample(sample::Command),
+    #[command(flatten)]
+    Change(change::Command),
+    Copy(copy::Copy),
+    Expire(expire::Expire),
+    /// Look at the queue of the processors
+    #[command(subcommand)]
+    Queue(queue::Command),
+    Stats(stats::Stats),
     /// Make, check or drop the tables in HBase
     #[command(subcommand)]
     Schema(schema::Command),
+    #[command(flatten)]
+    Shell(shell::Command),
 }
 
 /// Runs the command.
@@ -116,9 +102,18 @@ pub fn main() -> ExitCode {
         command,
         help: _,
     } = Args::parse();
+    if let Command::Shell(command) = &command {
+        return match describe(command) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("socorro: {error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     launch("socorro", &common, async |context: Context<NoSection>| {
         let settings = with_host(context.shared, host);
-        run(command, &settings, json).await
+        run(&Cli::new(settings, json, context.stop), command).await
     })
 }
 
@@ -134,63 +129,30 @@ fn with_host(mut settings: Settings, host: Option<String>) -> Settings {
     settings
 }
 
-async fn run(command: Command, settings: &Settings, json: bool) -> Result<ExitCode, Error> {
-    if let Command::Schema(command) = command {
-        return schema::run(command, settings, json).await;
-    }
-    let PrimaryStorage { storage, queue, .. } = PrimaryStorage::new(settings);
+async fn run(cli: &Cli, command: Command) -> Result<ExitCode, Error> {
     match command {
-        Command::Schema(_) => {}
-        Command::GetReport { id, wait } => return report::run(&*storage, &id, wait, json).await,
-        Command::GetJson { id } => get::raw_crash(&*storage, &id).await?,
-        Command::GetDump { id, name, output } => get::dump(&*storage, &id, &name, output).await?,
-        Command::GetDumps { id } => get::dumps(&*storage, &id, json).await?,
-        Command::GetProcessedJson { id } => get::processed(&*storage, &id).await?,
-        Command::RequestPriority { id } => {
-            queue.request(&id).await?;
-            print(&format!("{id} will be processed soon"))?;
+        Command::Get(command) => get::run(cli, command).await,
+        Command::Put(command) => put::run(cli, command).await,
+        Command::Tables(command) => tables::run(cli, command).await,
+        Command::Export(command) => export::run(cli, command).await,
+        Command::Sample(command) => sample::run(cli, command).await,
+        Command::Change(command) => change::run(cli, command).await,
+        Command::Copy(copy) => copy::run(cli, copy).await,
+        Command::Expire(expire) => expire::run(cli, expire).await,
+        Command::Queue(command) => queue::run(cli, command).await,
+        Command::Stats(stats) => stats::run(cli, stats).await,
+        Command::Schema(command) => schema::run(cli, command).await,
+        Command::Shell(command) => describe(&command).map(|()| ExitCode::SUCCESS),
+    }
+}
+
+/// Completions and man pages.
+fn describe(command: &shell::Command) -> Result<(), Error> {
+    match command {
+        shell::Command::Completions { shell } => {
+            let script = shell::completions(Args::command(), *shell);
+            Ok(std::io::stdout().write_all(&script)?)
         }
-        Command::Remove { id } => {
-            storage.remove(&id).await?;
-            print(&format!("{id} removed"))?;
-        }
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Prints a line, or several.
-fn print(text: &str) -> Result<(), Error> {
-    write_out(format!("{text}\n").as_bytes())
-}
-
-/// Writes to standard output. A reader that has seen enough, such as `head`, is no error.
-fn write_out(bytes: &[u8]) -> Result<(), Error> {
-    let mut stdout = std::io::stdout();
-    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        other => Ok(other?),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    use super::*;
-
-    #[test]
-    fn the_command_line_is_sound() {
-        Args::command().debug_assert();
-    }
-
-    #[test]
-    fn a_host_without_a_port_gets_hbases() {
-        let thrift = |host: &str| {
-            with_host(Settings::default(), Some(host.into()))
-                .hbase
-                .thrift
-        };
-        assert_eq!(thrift("db1"), "db1:9090");
-        assert_eq!(thrift("db1:1234"), "db1:1234");
+        shell::Command::Man { dir } => shell::man(Args::command(), dir),
     }
 }

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::print;
+use super::context::{Cli, visible};
+use super::walk::Interrupted;
 use crate::crash_id::CrashId;
 use crate::processed_crash::{ProcessedCrash, key};
 use crate::service::{EXIT_TEMPFAIL, Error};
@@ -18,24 +19,27 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 const FRAMES: usize = 20;
 
 pub(super) async fn run(
+    cli: &Cli,
     storage: &dyn CrashStorage,
     id: &CrashId,
     wait_seconds: u64,
-    json: bool,
 ) -> Result<ExitCode, Error> {
     let deadline = Instant::now() + Duration::from_secs(wait_seconds);
     let processed = loop {
         match storage.get_processed(id).await {
             Ok(processed) => break processed,
             Err(error) if !error.is_not_found() => return Err(error.into()),
-            Err(_) if Instant::now() < deadline => tokio::time::sleep(LOOK_EVERY).await,
+            Err(_) if Instant::now() < deadline => {
+                tokio::select! {
+                    () = tokio::time::sleep(LOOK_EVERY) => {}
+                    () = cli.stop.cancelled() => return Err(Interrupted.into()),
+                }
+            }
             Err(error) => return not_processed(storage, id, error).await,
         }
     };
-    match json {
-        true => print(&serde_json::to_string(&processed)?)?,
-        false => print(render(id, &processed).trim_end())?,
-    }
+    let value = serde_json::to_value(&processed)?;
+    cli.answer(render(id, &processed).trim_end(), &value)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -123,13 +127,6 @@ fn call(call: &Value, frame: &Value) -> String {
         line.map_or(format!("  {file}"), |line| format!("  {file}:{line}"))
     });
     format!("{module}!{function}{}", place.unwrap_or_default())
-}
-
-/// What a crash holds must not move a terminal's cursor.
-fn visible(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
 }
 
 #[cfg(test)]

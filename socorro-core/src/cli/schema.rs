@@ -4,10 +4,8 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::print;
-use crate::config::Settings;
+use super::context::Cli;
 use crate::service::Error;
-use crate::storage::hbase::HBaseCrashStorage;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -23,16 +21,14 @@ pub(super) enum Command {
     },
 }
 
-pub(super) async fn run(
-    command: Command,
-    settings: &Settings,
-    json: bool,
-) -> Result<ExitCode, Error> {
-    let hbase = HBaseCrashStorage::new(&settings.hbase, &settings.storage.host());
-    let report = |what: &str, nothing: &str, names: &[String]| match names {
-        _ if json => print(&serde_json::json!({ what: names }).to_string()),
-        [] => print(nothing),
-        names => print(&format!("{what}: {}", names.join(", "))),
+pub(super) async fn run(cli: &Cli, command: Command) -> Result<ExitCode, Error> {
+    let hbase = cli.hbase_as_configured();
+    let report = |what: &str, nothing: &str, names: &[String]| {
+        let text = match names {
+            [] => nothing.to_owned(),
+            names => format!("{what}: {}", names.join(", ")),
+        };
+        cli.answer(&text, &serde_json::json!({ what: names }))
     };
     match command {
         Command::Create => {
@@ -49,7 +45,7 @@ pub(super) async fn run(
         }
         Command::Drop { yes: _ } => {
             hbase.drop_tables().await?;
-            print("all tables dropped")?;
+            cli.print("all tables dropped")?;
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -87,6 +87,17 @@ impl CrashQueue for FileSystemCrashStorage {
 }
 
 impl FileSystemCrashStorage {
+    /// The crashes that somebody asked for, be they stored already or not. Blocks while it reads.
+    pub fn requested(&self) -> Result<Vec<CrashId>> {
+        let dir = &self.queue.priority;
+        let entries = match fs::read_dir(dir) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other.at("list", dir)?,
+        };
+        let id = |entry: fs::DirEntry| entry.file_name().to_str()?.parse().ok();
+        Ok(entries.flatten().filter_map(id).collect())
+    }
+
     fn claim_next(&self) -> Result<Option<Held>> {
         if let Some(held) = self.claim_requested()? {
             return Ok(Some(held));

@@ -308,6 +308,14 @@ impl Connection {
             .collect())
     }
 
+    /// All that the server tells of a table's families.
+    pub(super) fn describe(&mut self, table: &Table) -> CallResult<Vec<ColumnDescriptor>> {
+        let columns = self.call("describe", table, |client, name| {
+            client.get_column_descriptors(name)
+        })?;
+        Ok(columns.into_values().collect())
+    }
+
     /// Makes a table.
     pub(super) fn create(&mut self, table: &Table) -> CallResult<()> {
         let families = table.families.iter().map(|(name, versions)| {

@@ -2,7 +2,8 @@
 //!
 //! `schema` has the tables, `row_key` their keys, `rows` what is written for a crash and in which
 //! order, `queue`, `lane` and `claim` how processors share the work, `pool` and `client` the way to
-//! the server, `error` what its failures mean.
+//! the server, `error` what its failures mean, `merge` scans over all salts, `inspect` what
+//! operators may look at.
 
 mod batch;
 mod claim;
@@ -11,6 +12,7 @@ mod counts;
 mod error;
 mod fsck;
 mod generated;
+mod inspect;
 mod lane;
 mod merge;
 mod pool;
@@ -39,6 +41,7 @@ use batch::{Batcher, RowPut};
 use client::{Connection, Row};
 use counts::CountState;
 use error::CallError;
+pub use inspect::{Family, FullRow, Rows};
 use merge::MergeScan;
 use pool::Pool;
 use queue::QueueState;

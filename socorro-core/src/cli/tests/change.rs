@@ -1,0 +1,208 @@
+//! Commands that store, request, remove and copy crashes.
+
+use super::*;
+
+#[tokio::test]
+async fn a_crash_is_put_as_text_or_from_files_and_never_over_another() {
+    for site in Site::each().await {
+        let (one, two) = (CrashId::new(DAY), CrashId::new(DAY));
+        let json = r#"{"ProductName": "Arena", "submitted_timestamp": "2026-11-22T01:02:03"}"#;
+        site.run(&["put_json_dump", one.as_str(), json, "MDMP"])
+            .await;
+        let (json_path, dump_path) = (site.path("j"), site.path("d"));
+        fs::write(&json_path, json).unwrap();
+        fs::write(&dump_path, b"MDMP\0\xff").unwrap();
+        site.run(&[
+            "put_json_dump_from_files",
+            two.as_str(),
+            &json_path,
+            &dump_path,
+        ])
+        .await;
+        for (id, dump) in [(one, &b"MDMP"[..]), (two, b"MDMP\0\xff")] {
+            assert_eq!(
+                site.json(&["get_json", id.as_str()]).await["ProductName"],
+                "Arena"
+            );
+            let stored = site
+                .storage()
+                .get_dump(&id, &DumpName::main())
+                .await
+                .unwrap();
+            assert_eq!(stored.read().unwrap(), dump);
+        }
+        let again = site
+            .error(&["put_json_dump", one.as_str(), json, "other"])
+            .await;
+        assert!(again.contains("there already"), "{again}");
+        let wrong = site
+            .error(&["put_json_dump", CrashId::new(DAY).as_str(), "[]", ""])
+            .await;
+        assert!(wrong.contains("not one JSON object"), "{wrong}");
+        site.end().await;
+    }
+}
+
+#[tokio::test]
+async fn crashes_are_requested_by_id_by_signature_and_by_day() {
+    for site in Site::each().await {
+        let one = site.crash(DAY, ThrottleResult::Accept, Some("f")).await;
+        let longer = site.crash(DAY, ThrottleResult::Accept, Some("f | g")).await;
+        let none = site.crash(DAY, ThrottleResult::Accept, Some("")).await;
+        let yesterday = date(2026, 11, 21);
+        let deferred = site.crash(yesterday, ThrottleResult::Defer, None).await;
+        let unknown = CrashId::new(DAY);
+
+        let requested = async || {
+            let list = site.run(&["queue", "list"]).await;
+            let ids = list
+                .lines()
+                .filter_map(|line| line.strip_prefix("requested "));
+            let mut ids: Vec<CrashId> = ids.map(|id| id.parse().unwrap()).collect();
+            ids.sort_unstable();
+            ids
+        };
+        assert!(requested().await.is_empty());
+        site.run(&["reprocess", "--signature", "f"]).await;
+        assert_eq!(requested().await, [one]);
+        site.run(&["reprocess", "--signature", "##empty##"]).await;
+        assert_eq!(requested().await.len(), 2);
+        assert!(requested().await.contains(&none));
+        site.run(&["reprocess", "--date", "261121-261121"]).await;
+        assert!(requested().await.contains(&deferred));
+        let words = ["reprocess", longer.as_str(), unknown.as_str(), "--json"];
+        let (output, code) = site.try_run(&words, "").await.unwrap();
+        assert_eq!(output, "{\"missing\":1,\"requested\":1}\n");
+        assert_eq!(code, ExitCode::FAILURE);
+        assert_eq!(requested().await.len(), 4);
+        site.run(&["request-priority", unknown.as_str()]).await;
+        assert!(requested().await.contains(&unknown));
+        assert!(site.try_run(&["reprocess"], "").await.is_err());
+        assert!(
+            site.try_run(&["reprocess", one.as_str(), "--date", "261122"], "")
+                .await
+                .is_err()
+        );
+        site.end().await;
+    }
+}
+
+#[tokio::test]
+async fn only_whole_crashes_of_old_days_expire() {
+    for site in Site::each().await {
+        let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
+        let before = |days: i64| today.checked_sub(Span::new().days(days)).unwrap();
+        let mut old = Vec::new();
+        for (throttle, signature) in [
+            (ThrottleResult::Accept, Some("f")),
+            (ThrottleResult::Accept, None),
+            (ThrottleResult::Defer, None),
+        ] {
+            old.push(site.crash(before(31), throttle, signature).await);
+        }
+        let kept = site
+            .crash(before(30), ThrottleResult::Accept, Some("f"))
+            .await;
+        let storage = site.storage();
+        let all = async || ids_of(&storage, date(2000, 1, 1)..=today).await;
+
+        let counts = site
+            .json(&["expire", "--older-than", "30", "--dry-run"])
+            .await;
+        assert_eq!(
+            (&counts["expired"], &counts["dry_run"]),
+            (&json!(3), &json!(true))
+        );
+        assert_eq!(all().await.len(), 4);
+        let text = site.run(&["expire", "--older-than", "30"]).await;
+        assert!(text.starts_with("3 crashes of "), "{text}");
+        assert_eq!(all().await, [kept]);
+        for id in &old {
+            assert!(storage.get_processed(id).await.unwrap_err().is_not_found());
+            assert!(storage.remove(id).await.unwrap_err().is_not_found());
+        }
+        storage.get_processed(&kept).await.unwrap();
+        assert_eq!(
+            site.json(&["expire", "--older-than", "30"]).await["expired"],
+            0
+        );
+        site.run(&["remove", kept.as_str()]).await;
+        assert!(all().await.is_empty());
+        site.end().await;
+    }
+}
+
+#[tokio::test]
+async fn crashes_copied_to_hbase_and_back_are_the_same_to_the_byte() {
+    let Some(site) = Site::on_hbase().await else {
+        return;
+    };
+    let mut files = Site::on_files();
+    files.settings.hbase = site.settings.hbase.clone();
+    for number in 0..20 {
+        let throttle = [ThrottleResult::Accept, ThrottleResult::Defer][number % 2];
+        files
+            .crash(DAY, throttle, (number % 3 == 0).then_some("f"))
+            .await;
+    }
+    files
+        .crash(date(2026, 11, 20), ThrottleResult::Accept, None)
+        .await;
+    let date = ["--date", "261121-261122"];
+    let copy = |from, to| [&["copy", "--from", from, "--to", to], &date[..]].concat();
+    let counts = files.json(&copy("filesystem", "hbase")).await;
+    assert_eq!(counts, json!({ "copied": 20, "left_out": 0 }));
+    // Again: nothing changes.
+    files.run(&copy("filesystem", "hbase")).await;
+
+    // Back into the storage of another configuration file.
+    let back = Site::on_files();
+    let trees = toml::to_string(&back.settings.filesystem).unwrap();
+    let file = back.path("back.toml");
+    fs::write(&file, format!("[filesystem]\n{trees}")).unwrap();
+    files.run(&copy("hbase", &file)).await;
+
+    let content = |site: &Site| {
+        let mut content = Vec::new();
+        for root in ["standard", "deferred", "processed"] {
+            let day = site.dir.path().join(root).join("20261122");
+            for entry in walkdir::WalkDir::new(day).sort_by_file_name() {
+                let entry = entry.unwrap();
+                let path = entry
+                    .path()
+                    .strip_prefix(site.dir.path())
+                    .unwrap()
+                    .to_owned();
+                let is_file = entry.file_type().is_file();
+                content.push((path, is_file.then(|| fs::read(entry.path()).unwrap())));
+            }
+        }
+        content
+    };
+    // Date links have the host's name and the minute, which are the same too.
+    assert!(content(&files) == content(&back));
+    assert!(!back.dir.path().join("standard/20261120").exists());
+    site.end().await;
+}
+
+#[tokio::test]
+async fn a_spool_is_copied_and_what_is_no_storage_is_told() {
+    let site = Site::on_files();
+    let spool = crate::storage::open::Spool::new(&site.settings).storage;
+    let id = CrashId::new(DAY);
+    spool
+        .save_raw_crash(&id, &RawCrash::default(), &Dumps::new())
+        .await
+        .unwrap();
+    site.run(&["copy", "--from", "spool", "--to", "filesystem"])
+        .await;
+    site.storage().get_raw_crash(&id).await.unwrap();
+    let same = site
+        .error(&["copy", "--from", "hbase", "--to", "HBaseCrashStorage"])
+        .await;
+    assert!(same.contains("the same storage"), "{same}");
+    let wrong = site
+        .error(&["copy", "--from", "tape", "--to", "hbase"])
+        .await;
+    assert!(wrong.contains("neither a configuration file"), "{wrong}");
+}
