@@ -28,7 +28,7 @@ mod tables;
 mod tests;
 mod walk;
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use clap::{ArgAction, CommandFactory, Parser, Subcommand};
@@ -101,7 +101,10 @@ pub fn main() -> ExitCode {
         json,
         command,
         help: _,
-    } = Args::parse();
+    } = match Args::try_parse() {
+        Ok(args) => args,
+        Err(answer) => return tell(&answer),
+    };
     if let Command::Shell(command) = &command {
         return match describe(command) {
             Ok(()) => ExitCode::SUCCESS,
@@ -115,6 +118,17 @@ pub fn main() -> ExitCode {
         let settings = with_host(context.shared, host);
         run(&Cli::new(settings, json, context.stop), command).await
     })
+}
+
+/// Help, the version, or a mistake in the arguments, which counts as any other: exit code 1. Without
+/// any arguments, help is what was wanted.
+fn tell(answer: &clap::Error) -> ExitCode {
+    // Nobody may be reading.
+    let _ = answer.print();
+    match answer.use_stderr() && std::env::args_os().len() > 1 {
+        true => ExitCode::FAILURE,
+        false => ExitCode::SUCCESS,
+    }
 }
 
 /// `-h` means that HBase.
@@ -151,7 +165,11 @@ fn describe(command: &shell::Command) -> Result<(), Error> {
     match command {
         shell::Command::Completions { shell } => {
             let script = shell::completions(Args::command(), *shell);
-            Ok(std::io::stdout().write_all(&script)?)
+            match std::io::stdout().write_all(&script) {
+                // Enough was seen.
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+                other => Ok(other?),
+            }
         }
         shell::Command::Man { dir } => shell::man(Args::command(), dir),
     }
