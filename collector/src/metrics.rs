@@ -42,10 +42,10 @@ impl Metrics {
         let registry = registry.sub_registry_with_prefix("socorro_collector");
         registry.register(
             "submissions",
-            "Submissions by throttle result",
+            "Submissions stored, or by a throttle rule not stored, by throttle result",
             throttled.clone(),
         );
-        registry.register("refused", "Submissions refused, by reason", refused.clone());
+        registry.register("refused", "Requests refused, by reason", refused.clone());
         registry.register_with_unit(
             "bodies",
             "Size of the bodies on the wire",

@@ -1,8 +1,23 @@
-//! Why a submission is refused, and what the client is told.
+//! Why a request is refused, and what the client is told.
 
 use hyper::StatusCode;
+use hyper::header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER};
+use socorro_core::http::{Response, answer};
+use tracing::info;
 
-/// Why a submission is refused. The words after `malformed_` are those of Mozilla's collectors.
+use crate::Collector;
+use crate::routes::TEXT;
+
+/// Counts and logs a refusal, and makes its answer.
+pub(crate) fn refuse(collector: &Collector, reject: Reject) -> Response {
+    collector.metrics.refused(reject);
+    info!(reason = reject.reason(), "refused");
+    let mut response = answer(reject.status(), TEXT, reject.body());
+    response.headers_mut().extend(reject.header());
+    response
+}
+
+/// Why a request is refused. The words after `malformed_` are those of Mozilla's collectors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Reject {
     /// No `Content-Type`.
@@ -35,6 +50,10 @@ pub(crate) enum Reject {
     Unauthorized,
     /// No spool takes the crash.
     NotStored,
+    /// A path takes only these methods.
+    WrongMethod(&'static str),
+    /// There is nothing at that path.
+    UnknownPath,
 }
 
 impl Reject {
@@ -56,11 +75,13 @@ impl Reject {
             Self::InvalidCrashId => "malformed_invalid_uuid",
             Self::Unauthorized => "unauthorized_uuid",
             Self::NotStored => "not_stored",
+            Self::WrongMethod(_) => "wrong_method",
+            Self::UnknownPath => "unknown_path",
         }
     }
 
     /// The status of the answer.
-    pub(crate) fn status(self) -> StatusCode {
+    fn status(self) -> StatusCode {
         match self {
             Self::NoContentType
             | Self::WrongContentType
@@ -77,13 +98,32 @@ impl Reject {
             Self::Stalled => StatusCode::REQUEST_TIMEOUT,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::NotStored => StatusCode::SERVICE_UNAVAILABLE,
+            Self::WrongMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::UnknownPath => StatusCode::NOT_FOUND,
+        }
+    }
+
+    /// The header that the status asks for.
+    fn header(self) -> Option<(HeaderName, HeaderValue)> {
+        match self {
+            Self::NotStored => Some((RETRY_AFTER, HeaderValue::from_static("60"))),
+            Self::WrongMethod(allowed) => Some((ALLOW, HeaderValue::from_static(allowed))),
+            _ => None,
         }
     }
 
     /// The body of the answer.
-    pub(crate) fn body(self) -> String {
+    fn body(self) -> String {
         match self {
             Self::NotStored => "the spool can't take crashes now, try again later\n".to_owned(),
+            Self::WrongMethod(allowed) => {
+                format!(
+                    "use method {allowed}; crashes are posted to /submit, as multipart/form-data\n"
+                )
+            }
+            Self::UnknownPath => {
+                "there is nothing here; crashes are posted to /submit\n".to_owned()
+            }
             _ => format!("Discarded={}\n", self.reason()),
         }
     }

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use hyper::{Method, StatusCode, header};
+use hyper::{Method, StatusCode};
 use socorro_core::http::{Request, Response, answer};
 
 use crate::Collector;
 use crate::health::{heartbeat, version};
+use crate::reject::{Reject, refuse};
 use crate::submit::submit;
 
-const TEXT: &str = "text/plain; charset=utf-8";
+/// The type of every answer that is not JSON.
+pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
 
 /// Answers a request.
 pub(crate) async fn route(collector: Arc<Collector>, request: Request) -> Response {
@@ -18,21 +20,14 @@ pub(crate) async fn route(collector: Arc<Collector>, request: Request) -> Respon
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     match path {
         "/submit" if is_post => submit(collector, request).await,
-        "/submit" => not_allowed(
-            "POST",
-            "post crashes here, as multipart/form-data with method POST\n",
-        ),
+        "/submit" => refuse(&collector, Reject::WrongMethod("POST")),
         "/__lbheartbeat__" if is_read => answer(StatusCode::OK, TEXT, ""),
         "/__heartbeat__" if is_read => probe(collector).await,
         "/__version__" if is_read => version(),
         "/__lbheartbeat__" | "/__heartbeat__" | "/__version__" => {
-            not_allowed("GET, HEAD", "use method GET\n")
+            refuse(&collector, Reject::WrongMethod("GET, HEAD"))
         }
-        _ => answer(
-            StatusCode::NOT_FOUND,
-            TEXT,
-            "there is nothing here; crashes go to /submit\n",
-        ),
+        _ => refuse(&collector, Reject::UnknownPath),
     }
 }
 
@@ -46,12 +41,4 @@ async fn probe(collector: Arc<Collector>) -> Response {
             "the probe of the spool broke down\n",
         )
     })
-}
-
-fn not_allowed(allowed: &'static str, body: &'static str) -> Response {
-    let mut response = answer(StatusCode::METHOD_NOT_ALLOWED, TEXT, body);
-    response
-        .headers_mut()
-        .insert(header::ALLOW, header::HeaderValue::from_static(allowed));
-    response
 }

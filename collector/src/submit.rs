@@ -7,8 +7,9 @@ use hyper::{HeaderMap, StatusCode, header};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use prometheus_client::metrics::gauge::Gauge;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use socorro_core::crash_id::CrashId;
+use socorro_core::dumps::{Dump, DumpName};
 use socorro_core::http::{Request, Response, answer};
 use socorro_core::raw_crash::{RawCrash, ThrottleResult, field, format_timestamp};
 use subtle::ConstantTimeEq;
@@ -17,11 +18,10 @@ use tracing::{info, warn};
 use crate::Collector;
 use crate::body::{self, Encoding};
 use crate::multipart::{Parser, boundary};
-use crate::reject::Reject;
+use crate::reject::{Reject, refuse};
+use crate::routes::TEXT;
 use crate::submission::{Builder, Submission};
 use crate::throttle::Verdict;
-
-const TEXT: &str = "text/plain; charset=utf-8";
 
 /// What became of a submission that was not refused.
 #[derive(Debug)]
@@ -61,18 +61,6 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.dec();
     }
-}
-
-fn refuse(collector: &Collector, reject: Reject) -> Response {
-    collector.metrics.refused(reject);
-    info!(reason = reject.reason(), "submission refused");
-    let mut response = answer(reject.status(), TEXT, reject.body());
-    if reject == Reject::NotStored {
-        response
-            .headers_mut()
-            .insert(header::RETRY_AFTER, header::HeaderValue::from_static("60"));
-    }
-    response
 }
 
 /// Where a submission came from, as far as it is kept: no address.
@@ -120,33 +108,33 @@ async fn decide_and_store(
     let verdict = collector
         .throttler
         .decide(&submission.annotations, fastrand::f64() * 100.0);
-    collector.metrics.throttled(verdict.result);
-    match verdict.result {
-        ThrottleResult::Accept | ThrottleResult::Defer => {}
-        ThrottleResult::Discard => return Ok(Outcome::Discarded(verdict.rule.to_owned())),
-        ThrottleResult::Ignore => return Ok(Outcome::Unsupported),
+    let (result, rule) = (verdict.result, verdict.rule.to_owned());
+    let not_stored = match result {
+        ThrottleResult::Accept | ThrottleResult::Defer => None,
+        ThrottleResult::Discard => Some(Outcome::Discarded(rule.clone())),
+        ThrottleResult::Ignore => Some(Outcome::Unsupported),
+    };
+    if let Some(outcome) = not_stored {
+        collector.metrics.throttled(result);
+        info!(result = result.as_str(), rule, "not stored");
+        return Ok(outcome);
     }
     let today = now.to_zoned(TimeZone::UTC).date();
     let id = submitted_id.unwrap_or_else(|| CrashId::new(today));
     let raw = raw_crash(&id, now, &mut submission, &origin, &verdict);
-    info!(
-        %id,
-        result = verdict.result.as_str(),
-        rule = verdict.rule,
-        dumps = submission.dumps.len(),
-        size_bytes = origin.wire_bytes,
-        "received"
-    );
     // On a task of its own: a client that goes away must not cut a save in the middle.
-    let spool = collector.spool.clone();
+    let collector = Arc::clone(collector);
     let saving = tokio::spawn(async move {
-        let saved = spool
-            .storage
-            .save_raw_crash(&id, &raw, &submission.dumps)
-            .await;
+        let storage = &collector.spool.storage;
+        let saved = storage.save_raw_crash(&id, &raw, &submission.dumps).await;
         let lost = submission.spilled.iter().any(|dump| !dump.is_sound());
         match saved {
-            Ok(()) if !lost => true,
+            Ok(()) if !lost => {
+                collector.metrics.throttled(result);
+                let (dumps, size_bytes) = (submission.dumps.len(), origin.wire_bytes);
+                info!(%id, result = result.as_str(), rule, dumps, size_bytes, "stored");
+                true
+            }
             Ok(()) => {
                 warn!(%id, "the disk failed while its dump came in; the client is told to try again");
                 false
@@ -216,6 +204,9 @@ fn raw_crash(
                 .push(format!("the client's {name:?} was dropped"));
         }
     }
+    let size =
+        |(name, dump): (&DumpName, &Dump)| Some((name.to_string(), dump.size().ok()?.into()));
+    let dump_sizes: Map<String, Value> = submission.dumps.iter().filter_map(size).collect();
     let mut raw = RawCrash::new(annotations);
     raw.set(field::SUBMITTED_TIMESTAMP, format_timestamp(now));
     raw.set(field::TIMESTAMP, now.as_microsecond() as f64 / 1e6);
@@ -226,6 +217,7 @@ fn raw_crash(
         "payload": if submission.has_json { "json" } else { "multipart" },
         "payload_compressed": if origin.compressed { "1" } else { "0" },
         "payload_size": origin.wire_bytes,
+        "dump_sizes": dump_sizes,
         "collector_notes": submission.notes,
         "user_agent": origin.user_agent,
         "throttle_rule": verdict.rule,

@@ -85,6 +85,8 @@ where
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
+            // A client may close its side once it has sent everything; it still waits for its answer.
+            .half_close(true)
             .header_read_timeout(limits.header_timeout)
             .max_buf_size(READ_BUFFER_BYTES)
             .serve_connection(TokioIo::new(stream), service);
@@ -92,7 +94,7 @@ where
         tokio::spawn(async move {
             // Load balancers end their checks with a reset, clients go away: nothing to warn of.
             if let Err(error) = connection.await {
-                debug!(%peer, %error, "connection ended early");
+                debug!(%error, "connection ended early");
             }
             drop(slot);
         });
