@@ -8,12 +8,10 @@ use serde_json::json;
 
 use super::context::Cli;
 use super::walk::Walk;
-use crate::config::Settings;
 use crate::crash_id::CrashId;
 use crate::service::Error;
-use crate::storage::filesystem::{FileSystemCrashStorage, Roots};
 use crate::storage::hbase::QueueFsck;
-use crate::storage::open::{FileSystemOptions, StorageClass};
+use crate::storage::open::{StorageClass, file_system};
 use crate::storage::{CrashIds, CrashStorage};
 
 #[derive(Debug, Subcommand)]
@@ -134,20 +132,4 @@ pub(super) async fn walk(cli: &Cli, state: State) -> Result<Walk<CrashId>, Error
             .await
         }
     }
-}
-
-/// The primary storage on the file system, as the type that it is.
-fn file_system(settings: &Settings) -> FileSystemCrashStorage {
-    let FileSystemOptions {
-        standard,
-        deferred,
-        processed,
-        allow_network_fs,
-    } = settings.filesystem.clone();
-    let roots = Roots {
-        standard,
-        deferred,
-        processed,
-    };
-    FileSystemCrashStorage::new(roots, &settings.storage.host(), allow_network_fs)
 }

@@ -218,22 +218,7 @@ impl PrimaryStorage {
     /// The primary storage of this configuration; nothing is touched yet.
     pub fn new(settings: &Settings) -> Self {
         match settings.storage.class {
-            StorageClass::FileSystemCrashStorage => {
-                let FileSystemOptions {
-                    standard,
-                    deferred,
-                    processed,
-                    allow_network_fs,
-                } = settings.filesystem.clone();
-                let roots = Roots {
-                    standard,
-                    deferred,
-                    processed,
-                };
-                let host = settings.storage.host();
-                let store = FileSystemCrashStorage::new(roots, &host, allow_network_fs);
-                Self::of(Arc::new(store))
-            }
+            StorageClass::FileSystemCrashStorage => Self::of(Arc::new(file_system(settings))),
             StorageClass::HBaseCrashStorage => {
                 let host = settings.storage.host();
                 let hbase = Arc::new(HBaseCrashStorage::new(&settings.hbase, &host));
@@ -252,4 +237,20 @@ impl PrimaryStorage {
             hbase: None,
         }
     }
+}
+
+/// The primary storage on the file system, as the type that it is; nothing is touched yet.
+pub fn file_system(settings: &Settings) -> FileSystemCrashStorage {
+    let FileSystemOptions {
+        standard,
+        deferred,
+        processed,
+        allow_network_fs,
+    } = settings.filesystem.clone();
+    let roots = Roots {
+        standard,
+        deferred,
+        processed,
+    };
+    FileSystemCrashStorage::new(roots, &settings.storage.host(), allow_network_fs)
 }

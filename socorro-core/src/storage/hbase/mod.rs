@@ -253,7 +253,7 @@ impl CrashStorage for HBaseCrashStorage {
 
     async fn get_dump(&self, id: &CrashId, name: &DumpName) -> Result<Dump> {
         let what = format!("dump {name}");
-        let (id, column) = (*id, rows::column_of(name));
+        let (id, column) = (*id, rows::dump_column(name));
         let read = move |connection: &mut Connection| rows::get(connection, &id, &[&column]);
         let row = self.pool.run(read).await?;
         let dump = row.and_then(|row| rows::dumps(row).remove(name));

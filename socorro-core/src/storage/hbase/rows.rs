@@ -24,8 +24,8 @@ use crate::storage::{Result, StorageError};
 
 use super::claim::FREE;
 
-/// The qualifier of a dump in the family of dumps.
-fn dump_column(name: &DumpName) -> String {
+/// The column of a dump.
+pub(super) fn dump_column(name: &DumpName) -> String {
     let qualifier = if name.is_main() {
         MAIN_DUMP_ALIAS
     } else {
@@ -163,11 +163,6 @@ pub(super) fn dumps(row: Row) -> Dumps {
         Some((name, Dump::Bytes(cell.value.into())))
     };
     row.cells.into_iter().filter_map(dump).collect()
-}
-
-/// The column of one dump.
-pub(super) fn column_of(name: &DumpName) -> String {
-    dump_column(name)
 }
 
 /// Stores a processed crash beside its raw crash and marks it processed and free; then brings the
