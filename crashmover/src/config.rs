@@ -26,7 +26,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            workers: 64,
+            workers: 200,
             lock_file: PathBuf::new(),
             poll_interval: Period::from_secs(5),
             metrics_listen: String::new(),

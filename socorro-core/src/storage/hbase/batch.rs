@@ -1,4 +1,5 @@
-//! Rows of many crashes in few calls: those that come while a batch is on its way go in the next.
+//! Rows of many crashes in few calls: those that come while a batch waits for its connection go
+//! with it.
 //!
 //! A batch writes its tables in the order of [`schema::ALL`]: crash rows before index rows, queue
 //! rows last. A writer is told when all of its rows are written. Nothing here is atomic over rows,
@@ -11,13 +12,13 @@ use tokio::sync::oneshot;
 use super::client::Connection;
 use super::error::{CallError, CallResult};
 use super::generated::{BatchMutation, Mutation};
-use super::pool::Pool;
+use super::pool::{Lease, Pool};
 use super::schema::{self, Table};
 
 /// Batches on their way at a time.
-const IN_FLIGHT: usize = 3;
+const IN_FLIGHT: usize = 2;
 /// Writers in one batch, at most.
-const MAX_WRITERS: usize = 100;
+const MAX_WRITERS: usize = 200;
 /// Bytes in one batch, more or less.
 const MAX_BYTES: usize = 4 << 20;
 
@@ -55,6 +56,8 @@ pub(super) struct Batcher {
 #[derive(Debug, Default)]
 struct State {
     waiting: Vec<Writer>,
+    /// A batch waits for its connection: who comes now goes with it.
+    gathering: bool,
     in_flight: usize,
 }
 
@@ -75,18 +78,8 @@ impl Batcher {
     /// Writes rows together with those of others; returns when all of them are written.
     pub(super) async fn write(&self, rows: Vec<RowPut>) -> CallResult<()> {
         let (done, wait) = oneshot::channel();
-        let lead = {
-            let mut state = self.state();
-            state.waiting.push(Writer { rows, done });
-            let lead = state.in_flight < IN_FLIGHT;
-            state.in_flight += usize::from(lead);
-            lead
-        };
-        if lead {
-            // A task of its own: the batch is others' too, and must not end with this writer.
-            let batcher = self.clone();
-            tokio::spawn(async move { batcher.write_until_nobody_waits().await });
-        }
+        self.state().waiting.push(Writer { rows, done });
+        self.gather();
         let abandoned = || Err(CallError::outage("write a batch", "the program is ending"));
         wait.await.unwrap_or_else(|_| abandoned())
     }
@@ -95,7 +88,27 @@ impl Batcher {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn next_batch(&self) -> Vec<Writer> {
+    /// Begins a batch if somebody waits and none is gathering.
+    fn gather(&self) {
+        let mut state = self.state();
+        if state.waiting.is_empty() || state.gathering || state.in_flight == IN_FLIGHT {
+            return;
+        }
+        state.gathering = true;
+        // A task of its own: the batch is others' too, and must not end with this writer.
+        let batcher = self.clone();
+        tokio::spawn(async move {
+            let connection = batcher.pool.get().await;
+            let batch = batcher.set_off();
+            batcher.gather();
+            batcher.write_batch(connection, batch).await;
+            batcher.state().in_flight -= 1;
+            batcher.gather();
+        });
+    }
+
+    /// Ends the gathering: those who go in this batch.
+    fn set_off(&self) -> Vec<Writer> {
         let mut state = self.state();
         let mut bytes = 0;
         let fits = state.waiting.iter().take(MAX_WRITERS).take_while(|writer| {
@@ -104,46 +117,43 @@ impl Batcher {
             had < MAX_BYTES
         });
         let count = fits.count();
-        let batch: Vec<_> = state.waiting.drain(..count).collect();
-        if batch.is_empty() {
-            state.in_flight -= 1;
-        }
+        let batch = state.waiting.drain(..count).collect();
+        state.gathering = false;
+        state.in_flight += 1;
         batch
     }
 
-    async fn write_until_nobody_waits(&self) {
-        loop {
-            let batch = self.next_batch();
-            if batch.is_empty() {
-                return;
-            }
-            let all = batch
-                .iter()
-                .flat_map(|writer| writer.rows.iter().cloned())
-                .collect();
-            let result = self.write_all(all).await;
-            let alone = batch.len() == 1;
-            for Writer { rows, done } in batch {
-                let result = match &result {
-                    Ok(()) => Ok(()),
-                    // One row may have spoiled it for all: each gets its own answer.
-                    Err(error) if !alone && error.may_be_about_the_bytes() => {
-                        self.write_all(rows).await
-                    }
-                    Err(error) => Err(error.clone()),
-                };
-                // A writer that no longer waits needs no answer.
-                let _ = done.send(result);
-            }
+    async fn write_batch(&self, connection: CallResult<Lease>, batch: Vec<Writer>) {
+        let all = batch
+            .iter()
+            .flat_map(|writer| writer.rows.iter().cloned())
+            .collect();
+        let result = self.write_all(connection, all).await;
+        let alone = batch.len() == 1;
+        for Writer { rows, done } in batch {
+            let result = match &result {
+                Ok(()) => Ok(()),
+                // One row may have spoiled it for all: each gets its own answer.
+                Err(error) if !alone && error.may_be_about_the_bytes() => {
+                    self.write_all(self.pool.get().await, rows).await
+                }
+                Err(error) => Err(error.clone()),
+            };
+            // A writer that no longer waits needs no answer.
+            let _ = done.send(result);
         }
     }
 
-    async fn write_all(&self, mut rows: Vec<RowPut>) -> CallResult<()> {
+    async fn write_all(
+        &self,
+        connection: CallResult<Lease>,
+        mut rows: Vec<RowPut>,
+    ) -> CallResult<()> {
         rows.sort_by(|a, b| a.order().cmp(&b.order()).then_with(|| a.row.cmp(&b.row)));
         // Crashes of one minute make the same mark.
         rows.dedup_by(|a, b| a.order() == b.order() && a.row == b.row && a.cells == b.cells);
         self.pool
-            .run(move |connection| write(connection, &rows))
+            .run_on(connection?, move |connection| write(connection, &rows))
             .await
     }
 }

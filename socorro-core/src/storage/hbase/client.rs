@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{BufReader, BufWriter};
 use std::net::{TcpStream, ToSocketAddrs};
+use std::sync::Arc;
 use std::time::Instant;
 
 use thrift::protocol::{TBinaryInputProtocol, TBinaryOutputProtocol};
@@ -20,11 +21,12 @@ use super::generated::{
     BatchMutation, ColumnDescriptor, HbaseSyncClient, Mutation, TCell, THbaseSyncClient, TScan,
 };
 use super::schema::Table;
+use super::traffic::{Counted, Traffic};
 use crate::storage::open::HBaseOptions;
 
 type Client = HbaseSyncClient<
-    TBinaryInputProtocol<BufReader<TcpStream>>,
-    TBinaryOutputProtocol<BufWriter<TcpStream>>,
+    TBinaryInputProtocol<BufReader<Counted>>,
+    TBinaryOutputProtocol<BufWriter<Counted>>,
 >;
 
 /// The server's read buffer is of this size too; more gains nothing.
@@ -34,6 +36,7 @@ const BUFFER_BYTES: usize = 64 * 1024;
 pub(super) struct Connection {
     client: Client,
     prefix: String,
+    traffic: Arc<Traffic>,
     pub(super) last_used: Instant,
     /// An error has left it in an unknown state.
     pub(super) spoiled: bool,
@@ -85,7 +88,7 @@ pub(super) struct Scan {
 }
 
 impl Connection {
-    pub(super) fn open(options: &HBaseOptions) -> CallResult<Self> {
+    pub(super) fn open(options: &HBaseOptions, traffic: &Arc<Traffic>) -> CallResult<Self> {
         let failed = |error: std::io::Error| {
             CallError::outage(
                 &format!("connect to the Thrift server {}", options.thrift),
@@ -110,13 +113,19 @@ impl Connection {
             stream.set_write_timeout(timeout)?;
             stream.try_clone()
         };
-        let reading = set_up().map_err(failed)?;
+        let counted = |stream| Counted {
+            stream,
+            traffic: traffic.clone(),
+        };
+        let reading = counted(set_up().map_err(failed)?);
+        let writing = counted(stream);
         Ok(Self {
             client: HbaseSyncClient::new(
                 TBinaryInputProtocol::new(BufReader::with_capacity(BUFFER_BYTES, reading), true),
-                TBinaryOutputProtocol::new(BufWriter::with_capacity(BUFFER_BYTES, stream), true),
+                TBinaryOutputProtocol::new(BufWriter::with_capacity(BUFFER_BYTES, writing), true),
             ),
             prefix: options.table_prefix.clone(),
+            traffic: traffic.clone(),
             last_used: Instant::now(),
             spoiled: false,
             disconnected: false,
@@ -140,6 +149,7 @@ impl Connection {
         call: impl FnOnce(&mut Client, Vec<u8>) -> thrift::Result<T>,
     ) -> CallResult<T> {
         let name = self.name(table);
+        self.traffic.count_call();
         let result = call(&mut self.client, name);
         self.last_used = Instant::now();
         result.map_err(|error| {

@@ -22,6 +22,7 @@ mod rows;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod traffic;
 
 use std::ops::RangeInclusive;
 
@@ -48,6 +49,7 @@ use queue::QueueState;
 use schema::{Table, column};
 
 pub use fsck::QueueFsck;
+pub use traffic::TrafficTotals;
 
 /// A crash whose dumps are no larger goes to the server together with others.
 const SMALL_BYTES: u64 = 32 * 1024;
@@ -72,6 +74,11 @@ impl HBaseCrashStorage {
             queue,
             counts: CountState::default(),
         }
+    }
+
+    /// Calls and bytes to the Thrift server since this storage was made.
+    pub fn traffic(&self) -> TrafficTotals {
+        self.pool.traffic()
     }
 
     /// What is missing of the schema: names of tables, and of families as `table:family`.

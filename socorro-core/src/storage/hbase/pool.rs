@@ -1,11 +1,13 @@
 //! Connections, kept for the next call, and dropped when broken or long idle.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool::managed::{self, Metrics, Object, PoolError, RecycleError, RecycleResult};
 
 use super::client::Connection;
 use super::error::{CallError, CallResult};
+use super::traffic::{Traffic, TrafficTotals};
 use crate::storage::blocking;
 use crate::storage::open::HBaseOptions;
 
@@ -13,9 +15,13 @@ use crate::storage::open::HBaseOptions;
 #[derive(Debug, Clone)]
 pub(super) struct Pool(managed::Pool<Manager>);
 
+/// A connection for one user, who gives it back by dropping it.
+pub(super) type Lease = Object<Manager>;
+
 #[derive(Debug)]
-struct Manager {
+pub(super) struct Manager {
     options: HBaseOptions,
+    traffic: Arc<Traffic>,
     idle_limit: Duration,
 }
 
@@ -24,8 +30,8 @@ impl managed::Manager for Manager {
     type Error = CallError;
 
     async fn create(&self) -> CallResult<Connection> {
-        let options = self.options.clone();
-        blocking(move || Connection::open(&options)).await
+        let (options, traffic) = (self.options.clone(), self.traffic.clone());
+        blocking(move || Connection::open(&options, &traffic)).await
     }
 
     async fn recycle(&self, connection: &mut Connection, _: &Metrics) -> RecycleResult<CallError> {
@@ -40,6 +46,7 @@ impl Pool {
     pub(super) fn new(options: &HBaseOptions) -> Self {
         let manager = Manager {
             options: options.clone(),
+            traffic: Arc::default(),
             idle_limit: options.idle_limit.get(),
         };
         let pool = managed::Pool::builder(manager)
@@ -57,9 +64,22 @@ impl Pool {
         E: From<CallError> + Send + 'static,
         F: Fn(&mut Connection) -> Result<T, E> + Send + 'static,
     {
-        let mut work = work;
+        self.run_on(self.get().await?, work).await
+    }
+
+    /// As [`Pool::run`], on a connection at hand.
+    pub(super) async fn run_on<T, E, F>(&self, connection: Lease, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<CallError> + Send + 'static,
+        F: Fn(&mut Connection) -> Result<T, E> + Send + 'static,
+    {
+        let (mut work, mut next) = (work, Some(connection));
         loop {
-            let mut connection = self.get().await?;
+            let mut connection = match next.take() {
+                Some(connection) => connection,
+                None => self.get().await?,
+            };
             let is_new = Object::metrics(&connection).recycle_count == 0;
             let (result, connection, back) = blocking(move || {
                 let result = work(&mut connection);
@@ -77,7 +97,13 @@ impl Pool {
         }
     }
 
-    async fn get(&self) -> CallResult<Object<Manager>> {
+    /// What went over all its connections.
+    pub(super) fn traffic(&self) -> TrafficTotals {
+        self.0.manager().traffic.totals()
+    }
+
+    /// A connection, when one is free; those who wait get theirs in turn.
+    pub(super) async fn get(&self) -> CallResult<Lease> {
         self.0.get().await.map_err(|error| match error {
             PoolError::Backend(error) => error,
             other => CallError::outage("get a connection", format!("{other:?}")),
