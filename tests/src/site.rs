@@ -60,6 +60,11 @@ impl Site {
         Self { dir, hbase }
     }
 
+    /// The configuration file.
+    pub fn config(&self) -> PathBuf {
+        self.dir.path().join("socorro.toml")
+    }
+
     /// The root of the spool.
     pub fn spool(&self) -> PathBuf {
         self.dir.path().join("spool")
@@ -76,10 +81,7 @@ impl Site {
     /// A command that reads this site's configuration.
     pub fn command(&self, program: &str, args: &[&str]) -> Command {
         let mut command = Command::new(program::path(program));
-        command
-            .arg("--config")
-            .arg(self.dir.path().join("socorro.toml"))
-            .args(args);
+        command.arg("--config").arg(self.config()).args(args);
         command
     }
 
@@ -147,9 +149,8 @@ impl Site {
 
     /// The primary storage of this site, for what no command tells.
     pub fn primary(&self) -> PrimaryStorage {
-        let file = Some(self.dir.path().join("socorro.toml"));
         let sources = Sources {
-            file,
+            file: Some(self.config()),
             ..Sources::default()
         };
         PrimaryStorage::new(&load::<NoSection>(&sources).unwrap().config.shared)

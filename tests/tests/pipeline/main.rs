@@ -1,5 +1,6 @@
 //! The whole pipeline on real parts, in the data's order.
 
+mod chapter;
 mod counts;
 mod deploy_samples;
 mod end_to_end;
