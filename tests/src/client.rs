@@ -149,15 +149,16 @@ impl Submission {
     /// Sends it and expects it to be accepted.
     pub fn accepted(&self, form: Form, address: &str) -> CrashId {
         let answer = self.post(form, address);
-        let text = answer.text();
-        let id = text
-            .strip_prefix("CrashID=bp-")
-            .and_then(|rest| rest.trim_end().parse().ok());
-        match id {
-            Some(id) if answer.status == 200 => id,
-            _ => panic!("not accepted: {} {text:?}", answer.status),
-        }
+        acknowledged(&answer)
+            .unwrap_or_else(|| panic!("not accepted: {} {:?}", answer.status, answer.text()))
     }
+}
+
+/// The id of the crash that an answer acknowledges.
+pub fn acknowledged(answer: &Answer) -> Option<CrashId> {
+    let text = answer.text();
+    let id = text.strip_prefix("CrashID=bp-")?.trim_end().parse().ok()?;
+    (answer.status == 200).then_some(id)
 }
 
 /// A body in chunks of uneven sizes.

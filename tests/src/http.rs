@@ -1,6 +1,6 @@
 //! Just enough of an HTTP client: one request, one connection, the whole answer.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::TcpStream;
 
 use crate::PATIENCE;
@@ -26,24 +26,36 @@ impl Answer {
 /// Sends a request as it stands and reads until the server closes the connection or the announced
 /// length is there.
 pub fn send(address: &str, request: &[u8]) -> Answer {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    try_send(address, request).unwrap()
+}
+
+/// As [`send`], to a server that may go away at any moment.
+pub fn try_send(address: &str, request: &[u8]) -> io::Result<Answer> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
     // A server that refuses early may close before it has read all.
     let _ = stream.write_all(request);
-    read(&mut stream)
+    try_read(&mut stream)
 }
 
 /// Reads one answer.
 pub fn read(stream: &mut TcpStream) -> Answer {
+    try_read(stream).unwrap()
+}
+
+fn try_read(stream: &mut TcpStream) -> io::Result<Answer> {
     let mut bytes = Vec::new();
     let mut buffer = [0; 16 * 1024];
     loop {
         if let Some(answer) = parse(&bytes) {
-            return answer;
+            return Ok(answer);
         }
-        match stream.read(&mut buffer) {
-            Ok(0) | Err(_) => panic!("no whole answer: {:?}", String::from_utf8_lossy(&bytes)),
-            Ok(read) => bytes.extend(&buffer[..read]),
+        match stream.read(&mut buffer)? {
+            0 => {
+                let begun = String::from_utf8_lossy(&bytes);
+                return Err(io::Error::other(format!("no whole answer: {begun:?}")));
+            }
+            read => bytes.extend(&buffer[..read]),
         }
     }
 }

@@ -7,6 +7,7 @@ mod end_to_end;
 mod mover;
 mod outage;
 mod queue;
+mod soak;
 
 use socorro_tests::client::{Form, Submission};
 use socorro_tests::fixtures;

@@ -1,5 +1,9 @@
 //! What tests of several crates share.
 
+mod wire;
+
+pub use wire::{Fault, Wire};
+
 /// The HBase that tests use, `host:port` of its Thrift server, from `SOCORRO_TEST_HBASE`; `None` to
 /// skip the test, which is then said on standard error.
 ///
