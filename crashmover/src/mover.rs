@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use socorro_core::crash_id::CrashId;
 use socorro_core::retry::TransactionExecutor;
 use socorro_core::service::Context;
-use socorro_core::storage::open::{PrimaryStorage, Spool};
+use socorro_core::storage::open::{Spool, destination};
 use socorro_core::storage::{Blame, CrashStorage, StorageError};
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -61,13 +61,13 @@ struct Tally {
 const MAX_REFUSED: u64 = 3;
 
 impl Mover {
-    /// A mover between the spool and the primary storage of this configuration.
+    /// A mover between the spool and the destination of this configuration.
     pub fn new(context: &Context<Options>, spool: &Spool, metrics: Arc<Metrics>) -> Self {
         let transactions = context.shared.transactions.clone();
         Self {
             spool: spool.clone(),
             source: spool.storage.clone(),
-            destination: PrimaryStorage::new(&context.shared).storage,
+            destination: destination(&context.shared),
             executor: TransactionExecutor::new(transactions, context.stop.clone()),
             workers: context.own.workers.max(1),
             metrics,

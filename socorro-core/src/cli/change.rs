@@ -12,7 +12,7 @@ use super::walk::{Interrupted, Walk, crashes};
 use crate::crash_id::CrashId;
 use crate::processed_crash::ProcessedCrash;
 use crate::service::Error;
-use crate::storage::open::{PrimaryStorage, StorageClass};
+use crate::storage::open::PrimaryStorage;
 use crate::storage::{CrashStorage, StorageError};
 
 #[derive(Debug, Subcommand)]
@@ -74,7 +74,11 @@ async fn reprocess(cli: &Cli, which: Reprocess) -> Result<ExitCode, Error> {
         signature,
         date,
     } = which;
-    let PrimaryStorage { storage, queue, .. } = cli.primary();
+    let PrimaryStorage {
+        storage,
+        queue,
+        hbase,
+    } = cli.primary();
     let mut progress = Progress::new((!ids.is_empty()).then_some(ids.len() as u64));
     let (mut requested, mut missing) = (0u64, 0u64);
     for id in &ids {
@@ -96,11 +100,10 @@ async fn reprocess(cli: &Cli, which: Reprocess) -> Result<ExitCode, Error> {
         progress.advance();
     }
     let days = date.unwrap_or(Days::ALL).range();
-    let is_hbase = cli.settings.storage.class == StorageClass::HBaseCrashStorage;
-    let walk = match &signature {
+    let walk = match (&signature, hbase) {
         _ if !ids.is_empty() => None,
-        Some(signature) if is_hbase => {
-            let indexed = cli.hbase()?.with_signature(signature);
+        (Some(signature), Some(hbase)) => {
+            let indexed = hbase.with_signature(signature);
             Some(Walk::start(cli, || Ok(indexed)).await?)
         }
         _ => Some(crashes(cli, &storage, days).await?),

@@ -13,7 +13,7 @@ use crate::retry::TransactionExecutor;
 use crate::service::Error;
 use crate::storage::blocking;
 use crate::storage::hbase::HBaseCrashStorage;
-use crate::storage::open::{PrimaryStorage, StorageClass};
+use crate::storage::open::PrimaryStorage;
 
 /// The surroundings of a command.
 pub(super) struct Cli {
@@ -67,21 +67,20 @@ impl Cli {
         PrimaryStorage::new(&self.settings)
     }
 
-    /// The primary storage, which must be HBase.
-    pub(super) fn hbase(&self) -> Result<HBaseCrashStorage, Error> {
-        match self.settings.storage.class {
-            StorageClass::HBaseCrashStorage => Ok(self.hbase_as_configured()),
-            StorageClass::FileSystemCrashStorage => Err(
-                "this needs HBase, and the primary storage is the file system: name a Thrift \
-                 server with -h HOST[:PORT], or set storage.class"
-                    .into(),
-            ),
-        }
+    /// The HBase of the primary storage: that itself, or the one that has its queue.
+    pub(super) fn hbase(&self) -> Result<Arc<HBaseCrashStorage>, Error> {
+        self.primary().hbase.ok_or_else(|| {
+            "this needs HBase, and the primary storage is the file system: name a Thrift server with \
+             -h HOST[:PORT], or set storage.class"
+                .into()
+        })
     }
 
-    /// HBase as `[hbase]` has it, be it the primary storage or not.
-    pub(super) fn hbase_as_configured(&self) -> HBaseCrashStorage {
-        HBaseCrashStorage::new(&self.settings.hbase, &self.settings.storage.host())
+    /// HBase as `[hbase]` has it where the primary storage has none.
+    pub(super) fn hbase_as_configured(&self) -> Arc<HBaseCrashStorage> {
+        let Settings { hbase, storage, .. } = &self.settings;
+        let configured = || Arc::new(HBaseCrashStorage::new(hbase, &storage.host()));
+        self.primary().hbase.unwrap_or_else(configured)
     }
 
     /// Tries again what a storage does not answer, as `[transactions]` has it.

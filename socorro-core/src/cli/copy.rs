@@ -1,5 +1,6 @@
 //! `socorro copy`: crashes from one storage to another.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -15,7 +16,9 @@ use super::walk::{Interrupted, crashes};
 use crate::config::{self, NoSection, Settings, Sources};
 use crate::crash_id::CrashId;
 use crate::service::Error;
-use crate::storage::open::{PrimaryStorage, Spool, StorageClass};
+use crate::storage::check::{Place, places};
+use crate::storage::named::{FILESYSTEM, HBASE};
+use crate::storage::open::storage_named;
 use crate::storage::{Blame, CrashStorage, StorageError};
 
 /// Crashes on their way at a time.
@@ -27,9 +30,9 @@ const AT_A_TIME: usize = 4;
 /// anew. Nothing is removed. On the file system, a copied crash that throttling accepted waits to be
 /// processed, be it processed already or not.
 ///
-/// A storage is `spool`, `filesystem` or `hbase` of the configuration in force; or a configuration
-/// file, which stands for its primary storage; or both, as FILE:spool. The names of the classes do
-/// as well: FileSystemRawCrashStorage, FileSystemCrashStorage, HBaseCrashStorage.
+/// A storage is `spool`, `filesystem`, `hbase` or a name in [storages] of the configuration in force;
+/// or a configuration file, which stands for its primary storage; or both, as FILE:spool. The names
+/// of the classes do as well: FileSystemRawCrashStorage, FileSystemCrashStorage, HBaseCrashStorage.
 #[derive(Debug, Args)]
 pub(super) struct Copy {
     /// Where the crashes are
@@ -43,32 +46,14 @@ pub(super) struct Copy {
     date: Option<Days>,
 }
 
-/// A storage by its name in a configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Spool,
-    FileSystem,
-    HBase,
-}
-
-impl Kind {
-    fn named(name: &str) -> Option<Self> {
-        match name {
-            "spool" | "FileSystemRawCrashStorage" => Some(Self::Spool),
-            "filesystem" | "FileSystemCrashStorage" => Some(Self::FileSystem),
-            "hbase" | "HBaseCrashStorage" => Some(Self::HBase),
-            _ => None,
-        }
-    }
-}
-
 pub(super) async fn run(cli: &Cli, copy: Copy) -> Result<ExitCode, Error> {
     let Copy { from, to, date } = copy;
     let (source, target) = (find(cli, &from)?, find(cli, &to)?);
-    if source == target {
+    if whereabouts(&source) == whereabouts(&target) {
         return Err(format!("--from {from} and --to {to} are the same storage").into());
     }
-    let (source, target) = (open(&source), open(&target));
+    let open = |(settings, name): (Settings, String)| storage_named(&settings, &name);
+    let (source, target) = (open(source), open(target));
     let transactions = cli.transactions();
     let mut ids = crashes(cli, &source, date.unwrap_or(Days::ALL).range()).await?;
     let mut progress = Progress::new(None);
@@ -139,53 +124,49 @@ async fn copy_one(
     }
 }
 
-/// What a name on the command line stands for: a storage of some configuration, which holds nothing
-/// but that storage.
-fn find(cli: &Cli, text: &str) -> Result<(Kind, Settings), Error> {
-    if let Some(kind) = Kind::named(text) {
-        return Ok((kind, only(kind, &cli.settings)));
+/// What a name on the command line stands for: a configuration, and a storage in it.
+fn find(cli: &Cli, text: &str) -> Result<(Settings, String), Error> {
+    if let Some(name) = named(&cli.settings, text) {
+        return Ok((cli.settings.clone(), name));
     }
-    let named = text.rsplit_once(':');
-    let (file, kind) = match named.and_then(|(file, name)| Some((file, Kind::named(name)?))) {
-        Some((file, kind)) => (file, Some(kind)),
-        None => (text, None),
+    let is_file = |file: &str| Path::new(file).is_file();
+    let (file, name) = match text.rsplit_once(':') {
+        Some((file, name)) if is_file(file) => (file, Some(name)),
+        _ if is_file(text) => (text, None),
+        _ => {
+            return Err(format!(
+                "{text:?} is neither a configuration file nor one of spool, filesystem, hbase and \
+                 the names in [storages]"
+            )
+            .into());
+        }
     };
-    if !Path::new(file).is_file() {
-        return Err(format!(
-            "{text:?} is neither a configuration file nor one of spool, filesystem, hbase"
-        )
-        .into());
-    }
     let sources = Sources {
         file: Some(file.into()),
         ..Sources::default()
     };
     let settings = config::load::<NoSection>(&sources)?.config.shared;
-    let primary = match settings.storage.class {
-        StorageClass::FileSystemCrashStorage => Kind::FileSystem,
-        StorageClass::HBaseCrashStorage => Kind::HBase,
+    let name = match name {
+        None => settings.primary_name().to_owned(),
+        Some(name) => named(&settings, name)
+            .ok_or_else(|| format!("{file} has no storage {name:?} in [storages]"))?,
     };
-    let kind = kind.unwrap_or(primary);
-    Ok((kind, only(kind, &settings)))
+    Ok((settings, name))
 }
 
-fn only(kind: Kind, settings: &Settings) -> Settings {
-    let mut only = Settings::default();
-    only.storage.host = settings.storage.host.clone();
-    match kind {
-        Kind::Spool => only.spool = settings.spool.clone(),
-        Kind::FileSystem => only.filesystem = settings.filesystem.clone(),
-        Kind::HBase => {
-            only.storage.class = StorageClass::HBaseCrashStorage;
-            only.hbase = settings.hbase.clone();
-        }
-    }
-    only
+fn named(settings: &Settings, text: &str) -> Option<String> {
+    let name = match text {
+        "spool" | "FileSystemRawCrashStorage" => settings.spool_name(),
+        "filesystem" | "FileSystemCrashStorage" => FILESYSTEM,
+        "hbase" | "HBaseCrashStorage" => HBASE,
+        name if settings.storages.contains_key(name) => name,
+        _ => return None,
+    };
+    Some(name.to_owned())
 }
 
-fn open((kind, settings): &(Kind, Settings)) -> Arc<dyn CrashStorage> {
-    match kind {
-        Kind::Spool => Spool::new(settings).storage,
-        Kind::FileSystem | Kind::HBase => PrimaryStorage::new(settings).storage,
-    }
+/// Where a storage keeps crashes, whatever its settings are called.
+fn whereabouts((settings, name): &(Settings, String)) -> BTreeSet<Place> {
+    let places = places(settings, name).into_iter();
+    places.map(|(_, place)| place).collect()
 }

@@ -14,8 +14,7 @@ use crate::dumps::DumpName;
 use crate::processed_crash::key;
 use crate::raw_crash::{RawCrash, ThrottleResult, field};
 use crate::service::Error;
-use crate::storage::CrashStorage;
-use crate::storage::open::StorageClass;
+use crate::storage::{CrashStorage, Result as StorageResult};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -140,14 +139,18 @@ async fn processing_state(
     storage: &dyn CrashStorage,
     id: &CrashId,
 ) -> Result<(), Error> {
-    let state = match cli.settings.storage.class {
-        StorageClass::HBaseCrashStorage => {
-            let row = cli.hbase()?.processing_state(id).await?;
-            let text = |value: Vec<u8>| Value::from(String::from_utf8_lossy(&value).into_owned());
+    let row = match cli.primary().hbase {
+        // Not there: it may be deferred to another storage.
+        Some(hbase) => found(hbase.processing_state(id).await)?,
+        None => None,
+    };
+    let text = |value: Vec<u8>| Value::from(String::from_utf8_lossy(&value).into_owned());
+    let state = match row {
+        Some(row) => {
             let cells = row.cells.into_iter();
             cells.map(|(name, value)| (name, text(value))).collect()
         }
-        StorageClass::FileSystemCrashStorage => stored_state(storage, id).await?,
+        None => stored_state(storage, id).await?,
     };
     let line = |(name, value): (&String, &Value)| {
         let value = value.as_str().unwrap_or_default();
@@ -157,16 +160,19 @@ async fn processing_state(
     cli.answer(&text, &Value::Object(state))
 }
 
+fn found<T>(answer: StorageResult<T>) -> StorageResult<Option<T>> {
+    match answer {
+        Err(error) if error.is_not_found() => Ok(None),
+        other => other.map(Some),
+    }
+}
+
 async fn stored_state(
     storage: &dyn CrashStorage,
     id: &CrashId,
 ) -> Result<Map<String, Value>, Error> {
     let raw = storage.get_raw_crash(id).await?;
-    let processed = match storage.get_processed(id).await {
-        Ok(processed) => Some(processed),
-        Err(error) if error.is_not_found() => None,
-        Err(error) => return Err(error.into()),
-    };
+    let processed = found(storage.get_processed(id).await)?;
     let mut state = Map::new();
     let mut set = |name: &str, value: Option<&str>| {
         if let Some(value) = value {

@@ -135,6 +135,7 @@ fn tell(answer: &clap::Error) -> ExitCode {
 fn with_host(mut settings: Settings, host: Option<String>) -> Settings {
     if let Some(host) = host {
         settings.storage.class = StorageClass::HBaseCrashStorage;
+        settings.storage.r#use = String::new();
         settings.hbase.thrift = match host.contains(':') {
             true => host,
             false => format!("{host}:9090"),

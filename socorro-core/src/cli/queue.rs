@@ -11,8 +11,6 @@ use super::walk::Walk;
 use crate::crash_id::CrashId;
 use crate::service::Error;
 use crate::storage::hbase::QueueFsck;
-use crate::storage::open::{StorageClass, file_system};
-use crate::storage::{CrashIds, CrashStorage};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -111,25 +109,10 @@ pub(super) async fn run(cli: &Cli, command: Command) -> Result<ExitCode, Error> 
 
 /// Walks the crashes in that part of the primary storage's queue.
 pub(super) async fn walk(cli: &Cli, state: State) -> Result<Walk<CrashId>, Error> {
-    match cli.settings.storage.class {
-        StorageClass::HBaseCrashStorage => {
-            let hbase = cli.hbase()?;
-            let ids = match state {
-                State::Requested => hbase.requested(),
-                State::Waiting => hbase.waiting(),
-            };
-            Walk::start(cli, || Ok(ids)).await
-        }
-        StorageClass::FileSystemCrashStorage => {
-            let files = file_system(&cli.settings);
-            Walk::start(cli, move || match state {
-                State::Requested => {
-                    let ids = files.requested()?.into_iter().map(Ok);
-                    Ok(Box::new(ids) as CrashIds)
-                }
-                State::Waiting => files.new_crashes(),
-            })
-            .await
-        }
-    }
+    let queue = cli.primary().queue;
+    Walk::start(cli, move || match state {
+        State::Requested => queue.requested(),
+        State::Waiting => queue.waiting(),
+    })
+    .await
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use super::{Config, Section};
+use crate::storage::check::{Mistake, check as check_storages};
 
 /// The prefix of environment variables that set a value: `SOCORRO__SECTION__KEY`.
 const ENV_PREFIX: &str = "SOCORRO__";
@@ -53,9 +54,13 @@ pub enum ConfigError {
         problem: String,
     },
     /// Settings that don't go together.
-    #[error("{problem}")]
+    #[error("mistake in {origin}: {setting}: {problem}")]
     Inconsistent {
-        /// Which, and how to mend them.
+        /// Where the setting was made: a file, a variable, a flag, or `the defaults`.
+        origin: String,
+        /// One of them.
+        setting: String,
+        /// What is wrong, and how to mend it.
         problem: String,
     },
     /// An environment variable or a flag has a mistake.
@@ -109,11 +114,35 @@ pub fn load<S: Section>(sources: &Sources) -> Result<Loaded<S>, ConfigError> {
                 origin: "the configuration".into(),
                 problem: error.message().to_owned(),
             })?;
-    config
-        .shared
-        .check()
-        .map_err(|problem| ConfigError::Inconsistent { problem })?;
+    check_storages(&config.shared).map_err(|mistake| {
+        let Mistake {
+            setting,
+            other,
+            problem,
+        } = mistake;
+        let settings = std::iter::once(&setting).chain(&other);
+        let origin = settings.flat_map(|setting| origin_of(&origins, setting));
+        ConfigError::Inconsistent {
+            origin: origin.cloned().next().unwrap_or("the defaults".into()),
+            setting,
+            problem,
+        }
+    })?;
     Ok(Loaded { config, origins })
+}
+
+/// Where a setting was made; for a section, or a key that should be in one, where that was begun.
+fn origin_of<'a>(origins: &'a BTreeMap<String, String>, setting: &str) -> Option<&'a String> {
+    let mut path = setting;
+    loop {
+        let rest = |key: &'a String| key.strip_prefix(path);
+        let is_in = |rest: &str| rest.is_empty() || rest.starts_with('.');
+        let mut all = origins.iter();
+        if let Some((_, origin)) = all.find(|(key, _)| rest(key).is_some_and(is_in)) {
+            return Some(origin);
+        }
+        path = path.rsplit_once('.')?.0;
+    }
 }
 
 fn file(sources: &Sources) -> Option<PathBuf> {

@@ -10,15 +10,13 @@ mod value;
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::path::{Component, Path, PathBuf};
 
 use serde::de::{DeserializeOwned, Error, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::retry::TransactionOptions;
-use crate::storage::open::{
-    FileSystemOptions, HBaseOptions, SpoolOptions, StorageClass, StorageOptions,
-};
+use crate::storage::named::NamedStorages;
+use crate::storage::open::{FileSystemOptions, HBaseOptions, SpoolOptions, StorageOptions};
 use crate::telemetry::LogOptions;
 pub use layers::{ConfigError, Loaded, Sources, load};
 pub use value::Period;
@@ -47,65 +45,10 @@ pub struct Settings {
     pub filesystem: FileSystemOptions,
     /// `[hbase]`: the primary storage in HBase.
     pub hbase: HBaseOptions,
+    /// `[storages]`: further storages, by name.
+    pub storages: NamedStorages,
     /// `[transactions]`: how work on a storage is tried again.
     pub transactions: TransactionOptions,
-}
-
-impl Settings {
-    /// Finds settings that don't go together. A directory must not hold two trees: a mover between
-    /// them would find each crash stored already, and remove it.
-    fn check(&self) -> Result<(), String> {
-        let mut roots = vec![("spool.primary", &self.spool.primary)];
-        if !self.spool.fallback.as_os_str().is_empty() {
-            roots.push(("spool.fallback", &self.spool.fallback));
-        }
-        if self.storage.class == StorageClass::FileSystemCrashStorage {
-            let FileSystemOptions {
-                standard,
-                deferred,
-                processed,
-                ..
-            } = &self.filesystem;
-            roots.extend([
-                ("filesystem.standard", standard),
-                ("filesystem.deferred", deferred),
-                ("filesystem.processed", processed),
-            ]);
-        }
-        let real: Vec<_> = roots
-            .iter()
-            .map(|(name, root)| (*name, real_path(root)))
-            .collect();
-        for (place, (one, root)) in real.iter().enumerate() {
-            for (other, other_root) in &real[place + 1..] {
-                if root.starts_with(other_root) || other_root.starts_with(root) {
-                    return Err(format!(
-                        "{one} = {} and {other} = {} are one directory, or one lies in the other: \
-                         give each a directory of its own",
-                        root.display(),
-                        other_root.display()
-                    ));
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The path without links, as far as it exists already, and without `..`.
-fn real_path(path: &Path) -> PathBuf {
-    if let Ok(real) = path.canonicalize() {
-        return real;
-    }
-    match (path.parent(), path.components().next_back()) {
-        (Some(parent), Some(Component::Normal(name))) => real_path(parent).join(name),
-        (Some(parent), Some(Component::ParentDir)) => {
-            let mut real = real_path(parent);
-            real.pop();
-            real
-        }
-        _ => path.to_owned(),
-    }
 }
 
 /// The configuration of one program.
@@ -140,6 +83,7 @@ impl<'de, S: Section> Visitor<'de> for Sections<S> {
             storage,
             filesystem,
             hbase,
+            storages,
             transactions,
         } = &mut config.shared;
         while let Some(name) = map.next_key::<String>()? {
@@ -149,6 +93,7 @@ impl<'de, S: Section> Visitor<'de> for Sections<S> {
                 "storage" => *storage = map.next_value()?,
                 "filesystem" => *filesystem = map.next_value()?,
                 "hbase" => *hbase = map.next_value()?,
+                "storages" => *storages = map.next_value()?,
                 "transactions" => *transactions = map.next_value()?,
                 own if own == S::NAME => config.own = map.next_value()?,
                 other if OWNED_SECTIONS.contains(&other) => {
@@ -157,7 +102,7 @@ impl<'de, S: Section> Visitor<'de> for Sections<S> {
                 unknown => {
                     return Err(A::Error::custom(format!(
                         "unknown section [{unknown}], expected one of log, spool, storage, \
-                         filesystem, hbase, transactions, {}",
+                         filesystem, hbase, storages, transactions, {}",
                         OWNED_SECTIONS.join(", ")
                     )));
                 }

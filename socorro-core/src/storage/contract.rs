@@ -196,7 +196,7 @@ async fn met(ids: Result<CrashIds, StorageError>, id: CrashId) -> Option<usize> 
     match ids {
         // Walks block.
         Ok(ids) => Some(blocking(move || ids.flatten().filter(|met| *met == id).count()).await),
-        Err(StorageError::Unsupported { .. }) => None,
+        Err(error) if error.blame() == Blame::Store => None,
         Err(error) => panic!("{error}"),
     }
 }

@@ -1,28 +1,37 @@
 //! Where crashes are kept: two traits, and the storages that keep them.
 //!
-//! | storage | what it is | walk | queue |
-//! |---|---|---|---|
-//! | [`filesystem::Tree`] | one tree of files, with or without a date branch; dated, it is `FileSystemRawCrashStorage`, the collector's spool | dated | |
-//! | [`filesystem::FileSystemCrashStorage`] | standard, deferred and processed trees: primary storage with no server | yes | yes |
-//! | [`hbase::HBaseCrashStorage`] | primary storage in HBase over Thrift | | yes |
-//! | [`deferred::DeferringCrashStorage`] | routes raw crashes by throttle result, processed ones to a third storage | standard | |
-//! | [`fallback::FallbackCrashStorage`] | a second storage for when the first fails | both | |
-//! | [`poly::PolyCrashStorage`] | the same crash into several storages; not read | | |
-//! | [`null::NullCrashStorage`] | accepts and forgets | | |
+//! | storage | what it is | walk of waiting | walk of days | queue |
+//! |---|---|---|---|---|
+//! | [`filesystem::Tree`] | `FileSystemRawCrashStorage`: one tree of files; dated, the collector's spool | dated | yes | |
+//! | [`filesystem::FileSystemCrashStorage`] | standard, deferred and processed trees: primary storage with no server | standard | yes | yes |
+//! | [`hbase::HBaseCrashStorage`] | primary storage in HBase over Thrift | | yes | yes |
+//! | [`deferred::DeferringCrashStorage`] | routes raw crashes by throttle result, processed ones to a third storage; two trees of it are `FileSystemThrottledCrashStorage` | standard's | both, if both can | |
+//! | [`deferring_primary::DeferringPrimaryStorage`] | the same with the queue of its standard storage | standard's | both, if both can | standard's |
+//! | [`fallback::FallbackCrashStorage`] | a second storage for when the first fails | both | both | |
+//! | [`poly::PolyCrashStorage`] | the same crash into several storages; not read | | | |
+//! | [`null::NullCrashStorage`] | accepts and forgets | nothing | nothing | |
+//!
+//! A fallback has no queue: its second storage's crashes would wait in none, or in one that no
+//! processor reads. In the configuration, `named` gives storages names, `check` finds those that
+//! make no sense in their place, and `open` makes them.
 //!
 //! Storages know nothing of HTTP, and `filesystem` and `hbase` nothing of each other.
 
+pub(crate) mod check;
 #[cfg(any(test, feature = "testing"))]
 pub mod contract;
 pub mod deferred;
+pub mod deferring_primary;
 pub mod error;
 pub mod fallback;
 #[cfg(any(test, feature = "testing"))]
 pub mod faulty;
 pub mod filesystem;
 pub mod hbase;
+pub mod named;
 pub mod null;
 pub mod open;
+mod opener;
 pub mod poly;
 #[cfg(test)]
 mod tests;
@@ -102,6 +111,15 @@ pub trait CrashQueue: fmt::Debug + Send + Sync + 'static {
     /// Asks for a crash to be processed soon: one that waits, was deferred, was processed before,
     /// or has not arrived yet. Asking twice is asking once.
     async fn request(&self, id: &CrashId) -> Result<()>;
+
+    /// Whether somebody asked for a crash, and no processor is through with it since.
+    async fn is_requested(&self, id: &CrashId) -> Result<bool>;
+
+    /// Walks the crashes that somebody asked for, be they stored already or not.
+    fn requested(&self) -> Result<CrashIds>;
+
+    /// Walks the accepted crashes that wait, oldest first.
+    fn waiting(&self) -> Result<CrashIds>;
 }
 
 /// One crash that this process owns for a while. Dropped without [`Claim::finish`] or

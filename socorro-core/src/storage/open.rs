@@ -1,4 +1,5 @@
-//! From configuration to storages: the sections `[spool]`, `[storage]`, `[filesystem]`, `[hbase]`.
+//! From configuration to storages: the sections `[spool]`, `[storage]`, `[filesystem]`, `[hbase]`,
+//! and the storages that they and `[storages]` set up.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -6,8 +7,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::fallback::FallbackCrashStorage;
-use super::filesystem::{FileSystemCrashStorage, Roots, Spilled, Tree, TreeOptions};
+use super::filesystem::{Spilled, Tree};
 use super::hbase::HBaseCrashStorage;
+use super::named::NamedStorage;
+use super::opener::{Opened, Opener, tree};
 use super::{CrashQueue, CrashStorage, Result, StorageError};
 use crate::config::{Period, Settings};
 use crate::crash_id::CrashId;
@@ -22,6 +25,9 @@ pub struct SpoolOptions {
     pub fallback: PathBuf,
     /// Allow spools on network file systems, whose locks and syncs can't be trusted.
     pub allow_network_fs: bool,
+    /// The spool by its name in `[storages]`, in place of the above: a `FileSystemRawCrashStorage`,
+    /// or a `FallbackCrashStorage` of such. Empty: the above.
+    pub r#use: String,
 }
 
 impl Default for SpoolOptions {
@@ -30,6 +36,7 @@ impl Default for SpoolOptions {
             primary: "/var/spool/socorro/primary".into(),
             fallback: PathBuf::new(),
             allow_network_fs: false,
+            r#use: String::new(),
         }
     }
 }
@@ -41,6 +48,11 @@ pub struct StorageOptions {
     /// The primary storage: `FileSystemCrashStorage`, set up in `[filesystem]`, or
     /// `HBaseCrashStorage`, set up in `[hbase]`.
     pub class: StorageClass,
+    /// The primary storage by its name in `[storages]`, in place of `class`. Empty: `class`.
+    pub r#use: String,
+    /// The storage into which the crash mover brings crashes, by its name in `[storages]`; for when
+    /// that is more than the primary storage. Empty: the primary storage.
+    pub destination: String,
     /// This host's name in file names and claims. Empty: what the system says.
     pub host: String,
 }
@@ -49,6 +61,8 @@ impl Default for StorageOptions {
     fn default() -> Self {
         Self {
             class: StorageClass::FileSystemCrashStorage,
+            r#use: String::new(),
+            destination: String::new(),
             host: String::new(),
         }
     }
@@ -148,32 +162,32 @@ pub struct Spool {
 
 impl Spool {
     /// The spool of this configuration; nothing is touched yet.
+    ///
+    /// # Panics
+    /// If the spool is none: what [`crate::config::load`] accepts is one.
     pub fn new(settings: &Settings) -> Self {
-        let SpoolOptions {
-            primary,
-            fallback,
-            allow_network_fs,
-        } = &settings.spool;
-        let tree = |root: &PathBuf| {
-            Arc::new(Tree::new(TreeOptions {
-                root: root.clone(),
-                dated: true,
-                host: settings.storage.host(),
-                allow_network_fs: *allow_network_fs,
-            }))
-        };
-        let primary = tree(primary);
-        if fallback.as_os_str().is_empty() {
-            return Self {
-                storage: primary.clone(),
-                trees: vec![primary],
-            };
-        }
-        let fallback = tree(fallback);
-        let storage = FallbackCrashStorage::new(primary.clone(), fallback.clone());
-        Self {
-            storage: Arc::new(storage),
-            trees: vec![primary, fallback],
+        let mut trees = Vec::new();
+        let storage = Self::open(settings, settings.spool_name(), &mut trees);
+        Self { storage, trees }
+    }
+
+    fn open(settings: &Settings, name: &str, trees: &mut Vec<Arc<Tree>>) -> Arc<dyn CrashStorage> {
+        match settings.storage_named(name) {
+            Some(NamedStorage::FileSystemRawCrashStorage {
+                root,
+                date_branch,
+                allow_network_fs,
+            }) => {
+                let tree = tree(settings, root, date_branch, allow_network_fs);
+                trees.push(Arc::clone(&tree));
+                tree
+            }
+            Some(NamedStorage::FallbackCrashStorage { primary, fallback }) => {
+                let primary = Self::open(settings, &primary, trees);
+                let fallback = Self::open(settings, &fallback, trees);
+                Arc::new(FallbackCrashStorage::new(primary, fallback))
+            }
+            _ => panic!("{name} can't be a spool"),
         }
     }
 
@@ -210,47 +224,40 @@ pub struct PrimaryStorage {
     pub storage: Arc<dyn CrashStorage>,
     /// Those that wait.
     pub queue: Arc<dyn CrashQueue>,
-    /// The storage if it is HBase, which has counts to be kept.
+    /// The HBase that has the queue, with its indices, and counts to be kept; if one has.
     pub hbase: Option<Arc<HBaseCrashStorage>>,
 }
 
 impl PrimaryStorage {
     /// The primary storage of this configuration; nothing is touched yet.
+    ///
+    /// # Panics
+    /// If it has no queue: what [`crate::config::load`] accepts has one.
     pub fn new(settings: &Settings) -> Self {
-        match settings.storage.class {
-            StorageClass::FileSystemCrashStorage => Self::of(Arc::new(file_system(settings))),
-            StorageClass::HBaseCrashStorage => {
-                let host = settings.storage.host();
-                let hbase = Arc::new(HBaseCrashStorage::new(&settings.hbase, &host));
-                Self {
-                    hbase: Some(hbase.clone()),
-                    ..Self::of(hbase)
-                }
-            }
-        }
-    }
-
-    fn of(both: Arc<impl CrashStorage + CrashQueue>) -> Self {
+        let name = settings.primary_name();
+        let Opened {
+            storage,
+            queue,
+            hbase,
+        } = Opener::new(settings).open(name);
+        let queue = queue.unwrap_or_else(|| panic!("{name} has no queue"));
         Self {
-            storage: both.clone(),
-            queue: both,
-            hbase: None,
+            storage,
+            queue,
+            hbase,
         }
     }
 }
 
-/// The primary storage on the file system, as the type that it is; nothing is touched yet.
-pub fn file_system(settings: &Settings) -> FileSystemCrashStorage {
-    let FileSystemOptions {
-        standard,
-        deferred,
-        processed,
-        allow_network_fs,
-    } = settings.filesystem.clone();
-    let roots = Roots {
-        standard,
-        deferred,
-        processed,
-    };
-    FileSystemCrashStorage::new(roots, &settings.storage.host(), allow_network_fs)
+/// The storage into which the crash mover brings crashes; nothing is touched yet.
+///
+/// # Panics
+/// If a name stands for no storage: what [`crate::config::load`] accepts does.
+pub fn destination(settings: &Settings) -> Arc<dyn CrashStorage> {
+    storage_named(settings, settings.destination_name())
+}
+
+/// The storage of that name; nothing is touched yet. Panics as [`destination`].
+pub(crate) fn storage_named(settings: &Settings, name: &str) -> Arc<dyn CrashStorage> {
+    Opener::new(settings).open(name).storage
 }

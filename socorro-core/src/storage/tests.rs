@@ -1,5 +1,8 @@
 //! Every storage and every container keeps the contract, alone and with faults.
 
+mod configured;
+mod mistakes;
+
 use std::path::Path;
 use std::sync::Arc;
 

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use socorro_core::config::{Config, NoSection, Section, Settings};
+use socorro_core::config::{Config, NoSection, Section, Settings, Sources, load};
+use socorro_core::storage::open::{PrimaryStorage, Spool, destination};
 use toml::Table;
 
 fn sample() -> String {
@@ -48,6 +49,58 @@ fn the_commented_settings_of_the_sample_are_all_there_are_with_their_defaults() 
     check_own::<crashmover::config::Options>(&text, &all);
     check_own::<processor::config::Options>(&text, &all);
     check_own::<processor::web::Options>(&text, &all);
+}
+
+/// The storages that the sample describes in comments, with the settings that name them.
+#[test]
+fn the_storages_of_the_sample_can_be_used() {
+    let is_toml = |line: &&str| line.starts_with('[') || line.contains(" = ");
+    let described = sample();
+    let (_, described) = described.split_once("\n[storages]\n").unwrap();
+    let described = described.split("\n\n").next().unwrap();
+    let lines = described.lines().filter_map(|line| line.strip_prefix("# "));
+    let storages: String = lines
+        .filter(is_toml)
+        .filter(|line| !line.contains("; with "))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let named = described.split("; with ").skip(1).map(|text| {
+        let (setting, _) = text.split_once("\".").unwrap();
+        format!("{}\"", setting.replace("\n# ", " "))
+    });
+    let named: Vec<_> = named.collect();
+    assert_eq!(named.len(), 3, "{named:?}");
+    let loaded = load_text(&format!("[storages]\n{storages}"), &named);
+    assert_eq!(loaded.storages.len(), 10);
+    PrimaryStorage::new(&loaded);
+    destination(&loaded);
+    assert_eq!(Spool::new(&loaded).trees.len(), 2);
+}
+
+#[test]
+fn the_configurations_in_the_readme_can_be_used() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+    let readme = std::fs::read_to_string(path).unwrap();
+    let examples: Vec<_> = readme.split("```toml\n").skip(1).collect();
+    assert!(examples.len() >= 2);
+    for example in examples {
+        let (text, _) = example.split_once("```").unwrap();
+        let settings = load_text(text, &[]);
+        PrimaryStorage::new(&settings);
+        destination(&settings);
+    }
+}
+
+/// Loads that as a program would, from a file and `--set`.
+fn load_text(text: &str, set: &[String]) -> Settings {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    let sources = Sources {
+        file: Some(file.path().to_owned()),
+        set: set.to_vec(),
+        ..Sources::default()
+    };
+    load::<NoSection>(&sources).unwrap().config.shared
 }
 
 fn check_own<S: Section + Serialize + DeserializeOwned>(text: &str, all: &Table) {

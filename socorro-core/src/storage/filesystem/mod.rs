@@ -43,6 +43,11 @@ pub struct Roots {
 
 /// A complete primary storage on the file system: standard, deferred and processed trees, and the
 /// queue of the standard one.
+///
+/// As a storage it is a [`DeferringCrashStorage`] over three trees, and nothing else. What it adds is
+/// the queue, which no container can get from a tree: a tree's claim would end by storing the
+/// processed crash in the tree itself, beside the raw one. And a deferred crash that is asked for
+/// stays where it is: the queue here sees both trees, so that nothing has to move.
 #[derive(Debug, Clone)]
 pub struct FileSystemCrashStorage {
     standard: Arc<Tree>,

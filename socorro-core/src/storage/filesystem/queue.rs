@@ -84,20 +84,30 @@ impl CrashQueue for FileSystemCrashStorage {
         })
         .await
     }
-}
 
-impl FileSystemCrashStorage {
-    /// The crashes that somebody asked for, be they stored already or not. Blocks while it reads.
-    pub fn requested(&self) -> Result<Vec<CrashId>> {
+    async fn is_requested(&self, id: &CrashId) -> Result<bool> {
+        let path = self.queue.priority.join(id.as_str());
+        blocking(move || Ok(path.try_exists().at("look for", &path)?)).await
+    }
+
+    fn requested(&self) -> Result<CrashIds> {
         let dir = &self.queue.priority;
         let entries = match fs::read_dir(dir) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Ok(Box::new(std::iter::empty()));
+            }
             other => other.at("list", dir)?,
         };
         let id = |entry: fs::DirEntry| entry.file_name().to_str()?.parse().ok();
-        Ok(entries.flatten().filter_map(id).collect())
+        Ok(Box::new(entries.flatten().filter_map(id).map(Ok)))
     }
 
+    fn waiting(&self) -> Result<CrashIds> {
+        self.new_crashes()
+    }
+}
+
+impl FileSystemCrashStorage {
     fn claim_next(&self) -> Result<Option<Held>> {
         if let Some(held) = self.claim_requested()? {
             return Ok(Some(held));

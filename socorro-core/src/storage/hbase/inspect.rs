@@ -114,17 +114,8 @@ impl HBaseCrashStorage {
         json.ok_or_else(|| StorageError::not_found(id, "raw crash of the old format"))
     }
 
-    /// The crashes that wait to be processed, oldest first.
-    pub fn waiting(&self) -> CrashIds {
-        self.ids_in(&schema::WAITING)
-    }
-
-    /// The crashes that somebody asked for, be they stored already or not.
-    pub fn requested(&self) -> CrashIds {
-        self.ids_in(&schema::REQUESTED)
-    }
-
-    fn ids_in(&self, table: &'static Table) -> CrashIds {
+    /// The crashes that a queue table names, by date.
+    pub(super) fn ids_in(&self, table: &'static Table) -> CrashIds {
         let columns = [column::OOID];
         ids(
             MergeScan::with_prefix(self.pool.clone(), table, &columns, ""),

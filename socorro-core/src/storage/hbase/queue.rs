@@ -18,7 +18,7 @@ use super::schema::{self, Table, column};
 use super::{row_key, rows};
 use crate::crash_id::CrashId;
 use crate::processed_crash::ProcessedCrash;
-use crate::storage::{Claim, CrashQueue, Finish, Result};
+use crate::storage::{Claim, CrashIds, CrashQueue, Finish, Result};
 
 /// Requests are looked for at least that often, whatever else waits.
 const PRIORITY_EVERY: Duration = Duration::from_millis(250);
@@ -109,6 +109,22 @@ impl CrashQueue for HBaseCrashStorage {
             connection.put(&schema::REQUESTED, row_key::crash(&id), ooid, None)
         };
         Ok(self.pool.run(request).await?)
+    }
+
+    async fn is_requested(&self, id: &CrashId) -> Result<bool> {
+        let key = row_key::crash(id);
+        let read = move |connection: &mut Connection| {
+            connection.get(&schema::REQUESTED, key.clone(), &[column::OOID])
+        };
+        Ok(self.pool.run(read).await?.is_some())
+    }
+
+    fn requested(&self) -> Result<CrashIds> {
+        Ok(self.ids_in(&schema::REQUESTED))
+    }
+
+    fn waiting(&self) -> Result<CrashIds> {
+        Ok(self.ids_in(&schema::WAITING))
     }
 }
 
