@@ -65,6 +65,28 @@ impl Site {
         self.dir.path().join("socorro.toml")
     }
 
+    /// Adds sections to the configuration; `DIR` stands for the site's directory.
+    pub fn configure(&self, sections: &str) {
+        let sections = sections.replace("DIR", &self.dir.path().display().to_string());
+        self.rewrite(|text| text + "\n" + &sections);
+    }
+
+    /// Adds settings to a section that the configuration has.
+    pub fn set_more(&self, section: &str, settings: &str) {
+        let head = format!("[{section}]\n");
+        self.rewrite(|text| text.replace(&head, &format!("{head}{settings}\n")));
+    }
+
+    fn rewrite(&self, change: impl FnOnce(String) -> String) {
+        let text = std::fs::read_to_string(self.config()).unwrap();
+        std::fs::write(self.config(), change(text)).unwrap();
+    }
+
+    /// A path in the site's directory.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
     /// The root of the spool.
     pub fn spool(&self) -> PathBuf {
         self.dir.path().join("spool")

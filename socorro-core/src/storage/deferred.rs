@@ -13,8 +13,9 @@ use crate::processed_crash::ProcessedCrash;
 use crate::raw_crash::{RawCrash, ThrottleResult};
 
 /// Keeps accepted raw crashes in the standard storage, all other raw crashes in the deferred one,
-/// and processed crashes in the third. Reads of raw crashes try standard, then deferred. Only the
-/// standard storage is walked.
+/// and processed crashes in the third. Reads of raw crashes try standard, then deferred. Of the
+/// crashes that wait, a walk meets those of the standard storage. Standard and deferred must be apart;
+/// the processed one may be the standard one.
 #[derive(Debug)]
 pub struct DeferringCrashStorage {
     /// For crashes that throttling accepted.

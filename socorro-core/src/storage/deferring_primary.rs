@@ -116,10 +116,13 @@ impl CrashStorage for DeferringPrimaryStorage {
 
     async fn save_raw_crash(&self, id: &CrashId, raw: &RawCrash, dumps: &Dumps) -> Result<()> {
         self.storage.save_raw_crash(id, raw, dumps).await?;
-        if raw.throttle_result() != ThrottleResult::Accept && self.queue.is_requested(id).await? {
-            self.request(id).await?;
+        if raw.throttle_result() == ThrottleResult::Accept || !self.queue.is_requested(id).await? {
+            return Ok(());
         }
-        Ok(())
+        // From what is at hand: the deferred storage may be one that forgets.
+        self.storage.standard.save_raw_crash(id, raw, dumps).await?;
+        self.queue.request(id).await?;
+        self.forget_deferred(id).await
     }
 
     /// HBase keeps it beside its raw crash only, so a deferred crash moves.

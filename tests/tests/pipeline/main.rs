@@ -1,6 +1,7 @@
 //! The whole pipeline on real parts, in the data's order.
 
 mod chapter;
+mod containers;
 mod counts;
 mod deploy_samples;
 mod end_to_end;

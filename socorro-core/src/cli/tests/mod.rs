@@ -26,6 +26,7 @@ use crate::processed_crash::ProcessedCrash;
 use crate::raw_crash::{RawCrash, ThrottleResult, field};
 use crate::storage::CrashStorage;
 use crate::storage::hbase::HBaseCrashStorage;
+use crate::storage::named::NamedStorage;
 use crate::storage::open::{PrimaryStorage, SpoolOptions};
 use crate::testing;
 
@@ -61,11 +62,29 @@ impl Site {
         Some(site)
     }
 
+    /// On HBase, and deferred crashes in a tree.
+    async fn on_both() -> Option<Self> {
+        let mut site = Self::on_hbase().await?;
+        let deferring = NamedStorage::DeferringCrashStorage {
+            standard: "hbase".into(),
+            deferred: "later".into(),
+            processed: String::new(),
+        };
+        let tree = NamedStorage::FileSystemRawCrashStorage {
+            root: site.dir.path().join("later"),
+            date_branch: true,
+            allow_network_fs: false,
+        };
+        let storages = [("both".into(), deferring), ("later".into(), tree)];
+        site.settings.storages = storages.into();
+        site.settings.storage.r#use = "both".into();
+        Some(site)
+    }
+
     /// One of each kind.
     async fn each() -> impl Iterator<Item = Self> {
-        [Some(Self::on_files()), Self::on_hbase().await]
-            .into_iter()
-            .flatten()
+        let (hbase, both) = (Self::on_hbase().await, Self::on_both().await);
+        [Some(Self::on_files()), hbase, both].into_iter().flatten()
     }
 
     fn hbase(&self) -> HBaseCrashStorage {

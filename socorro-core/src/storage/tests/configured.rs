@@ -367,4 +367,9 @@ async fn deferred_crashes_that_nobody_wants_are_forgotten_and_accepted_ones_proc
     process(&*queue, &accepted.id, "f").await;
     assert!(site.nothing_waits().await);
     assert!(!site.dir.path().join("def").exists());
+    // One that was asked for before it comes is wanted, and kept.
+    let Sample { id, raw, dumps } = &forgotten;
+    storage.save_raw_crash(id, raw, dumps).await.unwrap();
+    process(&*queue, id, "g").await;
+    assert!(holds(&*storage, id).await);
 }
