@@ -16,9 +16,9 @@ use super::walk::{Interrupted, crashes};
 use crate::config::{self, NoSection, Settings, Sources};
 use crate::crash_id::CrashId;
 use crate::service::Error;
-use crate::storage::check::{Place, places};
 use crate::storage::named::{FILESYSTEM, HBASE};
 use crate::storage::open::storage_named;
+use crate::storage::places::{Place, places};
 use crate::storage::{Blame, CrashStorage, StorageError};
 
 /// Crashes on their way at a time.

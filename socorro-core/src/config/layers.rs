@@ -121,9 +121,9 @@ pub fn load<S: Section>(sources: &Sources) -> Result<Loaded<S>, ConfigError> {
             problem,
         } = mistake;
         let settings = std::iter::once(&setting).chain(&other);
-        let origin = settings.flat_map(|setting| origin_of(&origins, setting));
+        let mut origin = settings.flat_map(|setting| origin_of(&origins, setting));
         ConfigError::Inconsistent {
-            origin: origin.cloned().next().unwrap_or("the defaults".into()),
+            origin: origin.next().map_or("the defaults", String::as_str).into(),
             setting,
             problem,
         }

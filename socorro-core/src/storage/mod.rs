@@ -12,8 +12,8 @@
 //! | [`null::NullCrashStorage`] | accepts and forgets | nothing | nothing | |
 //!
 //! A fallback has no queue: its second storage's crashes would wait in none, or in one that no
-//! processor reads. In the configuration, `named` gives storages names, `check` finds those that
-//! make no sense in their place, and `open` makes them.
+//! processor reads. In the configuration, `named` gives storages names, `check` and `places` find
+//! those that make no sense in their place, and `open` makes them.
 //!
 //! Storages know nothing of HTTP, and `filesystem` and `hbase` nothing of each other.
 
@@ -32,6 +32,7 @@ pub mod named;
 pub mod null;
 pub mod open;
 mod opener;
+pub(crate) mod places;
 pub mod poly;
 #[cfg(test)]
 mod tests;
