@@ -46,6 +46,7 @@ pub(crate) fn check(settings: &Settings) -> Result {
     }
     is_spool(settings, "spool.use", settings.spool_name())?;
     has_queue(settings, "storage.use", settings.primary_name())?;
+    keeps(settings, "storage.destination", settings.destination_name())?;
     let spool = settings.leaves(settings.spool_name());
     for (setting, name) in [
         ("storage.use", settings.primary_name()),
@@ -155,6 +156,11 @@ fn container(settings: &Settings, name: &str) -> Result {
             }
         }
     }
+    if let NamedStorage::FallbackCrashStorage { .. } = storage {
+        for (key, member) in &members {
+            keeps(settings, &Settings::setting_of(name, key), member)?;
+        }
+    }
     for (place, (key, member)) in members.iter().enumerate() {
         for (other_key, other) in &members[..place] {
             // The one place where a storage does two things by itself.
@@ -194,6 +200,38 @@ fn is_readable(settings: &Settings, setting: &str, name: &str) -> Result {
     Ok(())
 }
 
+/// That no crash is lost in it but one that is deferred: what it takes is removed from the spool.
+fn keeps(settings: &Settings, setting: &str, name: &str) -> Result {
+    let Some(storage) = settings.storage_named(name) else {
+        return Ok(());
+    };
+    let member = |(key, member): (&str, &str)| {
+        let setting = Settings::setting_of(name, key);
+        keeps(settings, &setting, member)
+    };
+    let mut members = storage.members().into_iter();
+    match &storage {
+        NamedStorage::NullCrashStorage {} => mistake(
+            setting,
+            format!(
+                "{name:?} is a NullCrashStorage, which forgets crashes: name one that keeps them"
+            ),
+        ),
+        NamedStorage::PolyCrashStorage { .. } => {
+            // One that keeps them is enough.
+            let checked: Vec<_> = members.map(member).collect();
+            match checked.iter().any(Result::is_ok) {
+                true => Ok(()),
+                false => checked.into_iter().collect(),
+            }
+        }
+        _ => members.try_for_each(|(key, of)| match key {
+            "deferred" => Ok(()),
+            _ => member((key, of)),
+        }),
+    }
+}
+
 /// That processors can work on it, and all that is processed can be read.
 fn has_queue(settings: &Settings, setting: &str, name: &str) -> Result {
     match settings.storage_named(name) {
@@ -208,15 +246,7 @@ fn has_queue(settings: &Settings, setting: &str, name: &str) -> Result {
             has_queue(settings, &in_it("standard"), &standard)?;
             let setting = in_it("processed");
             is_readable(settings, &setting, &processed)?;
-            match settings.storage_named(&processed) {
-                Some(NamedStorage::NullCrashStorage {}) => mistake(
-                    setting,
-                    format!(
-                        "{processed:?} is a NullCrashStorage, which forgets what is processed: name another"
-                    ),
-                ),
-                _ => Ok(()),
-            }
+            keeps(settings, &setting, &processed)
         }
         Some(other) => mistake(
             setting,

@@ -11,8 +11,8 @@ use crate::dumps::{Dump, DumpName, Dumps};
 use crate::processed_crash::ProcessedCrash;
 use crate::raw_crash::RawCrash;
 
-/// Accepts everything and keeps nothing: for deferred crashes that nobody wants, and for
-/// measuring all but the storage.
+/// Accepts everything and keeps nothing: for deferred crashes that nobody wants. The configuration
+/// refuses it where it would lose others.
 #[derive(Debug, Default)]
 pub struct NullCrashStorage;
 

@@ -148,6 +148,23 @@ fn members_that_can_not_do_their_part_are_refused() {
 }
 
 #[test]
+fn a_storage_that_forgets_is_refused_where_crashes_would_be_lost() {
+    let destination = |name: &str| format!("[storage]\ndestination = \"{name}\"\n");
+    let error = mistake("storage.destination", &with_some(&destination("null")));
+    assert!(error.contains("forgets"), "{error}");
+    let fallback = "class = \"FallbackCrashStorage\"\nprimary = \"raw\"\nfallback = \"null\"";
+    mistake("storages.x.fallback", &container(fallback));
+    let standard = deferring("standard = \"null\"\ndeferred = \"raw\"");
+    mistake(
+        "storages.x.standard",
+        &format!("{}{standard}", destination("x")),
+    );
+    // HBase keeps what goes into both.
+    let dir = TempDir::new().unwrap();
+    read(&dir, &with_some(&destination("poly"))).unwrap();
+}
+
+#[test]
 fn a_spool_is_made_of_trees_with_date_branches() {
     for name in ["hbase", "null", "poly", "filesystem"] {
         let text = with_some(&format!("[spool]\nuse = \"{name}\""));
