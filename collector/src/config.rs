@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use socorro_core::config::{Period, Section};
+use socorro_core::config::{MAX_INFLATED_BYTES, Period, Section};
 
 use crate::throttle::RuleOptions;
 
@@ -63,7 +63,7 @@ impl Default for Options {
             listen: "127.0.0.1:8000".into(),
             metrics_listen: String::new(),
             max_body_bytes: 32 << 20,
-            max_inflated_bytes: 64 << 20,
+            max_inflated_bytes: MAX_INFLATED_BYTES,
             max_annotation_bytes: 1 << 20,
             max_annotations_bytes: 4 << 20,
             max_parts: 1000,

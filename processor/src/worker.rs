@@ -159,10 +159,25 @@ impl Processor {
             Err(error) => {
                 self.metrics.storage_errors.inc();
                 warn!(%id, attempt, %error, "put back into the queue");
-                if let Err(error) = claim.lock().await.release().await {
-                    warn!(%id, %error, "can't put it back, its claim will run out");
+                self.put_back(&id, &claim).await;
+            }
+        }
+    }
+
+    /// Puts a crash back, and waits for the storage with it: a claim that runs out counts as an
+    /// attempt, and an outage is no fault of the crash.
+    async fn put_back(&self, id: &CrashId, claim: &SharedClaim) {
+        loop {
+            let released = claim.lock().await.release().await;
+            self.pause(AFTER_FAILURE).await;
+            match released {
+                Ok(()) => return,
+                Err(error) if error.blame() == Blame::Moment && !self.stop.is_cancelled() => {
+                    warn!(%id, %error, "can't put it back yet");
                 }
-                self.pause(AFTER_FAILURE).await;
+                Err(error) => {
+                    return warn!(%id, %error, "can't put it back, its claim will run out");
+                }
             }
         }
     }

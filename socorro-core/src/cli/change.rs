@@ -79,6 +79,11 @@ async fn reprocess(cli: &Cli, which: Reprocess) -> Result<ExitCode, Error> {
         queue,
         hbase,
     } = cli.primary();
+    let (storage, transactions) = (cli.patient(storage), cli.transactions());
+    let request = async |id: &CrashId| {
+        let request = || queue.request(id);
+        transactions.run("ask for a crash", request).await
+    };
     let mut progress = Progress::new((!ids.is_empty()).then_some(ids.len() as u64));
     let (mut requested, mut missing) = (0u64, 0u64);
     for id in &ids {
@@ -88,7 +93,7 @@ async fn reprocess(cli: &Cli, which: Reprocess) -> Result<ExitCode, Error> {
         match storage.get_raw_crash(id).await {
             // Readable or not, it is there.
             Ok(_) | Err(StorageError::Refused { .. }) => {
-                queue.request(id).await?;
+                request(id).await?;
                 requested += 1;
             }
             Err(error) if error.is_not_found() => {
@@ -116,7 +121,7 @@ async fn reprocess(cli: &Cli, which: Reprocess) -> Result<ExitCode, Error> {
                 None => true,
             };
             if wanted {
-                queue.request(&id).await?;
+                request(&id).await?;
                 requested += 1;
             }
             progress.advance();

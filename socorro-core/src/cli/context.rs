@@ -7,17 +7,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+use super::patient::PatientCrashStorage;
 use super::walk::Interrupted;
-use crate::config::Settings;
+use crate::config::{CollectorLimits, Settings};
 use crate::retry::TransactionExecutor;
 use crate::service::Error;
-use crate::storage::blocking;
 use crate::storage::hbase::HBaseCrashStorage;
 use crate::storage::open::PrimaryStorage;
+use crate::storage::{CrashStorage, blocking};
 
 /// The surroundings of a command.
 pub(super) struct Cli {
     pub(super) settings: Settings,
+    pub(super) limits: CollectorLimits,
     /// Print JSON for programs.
     pub(super) json: bool,
     /// Cancelled by Ctrl-C.
@@ -54,6 +56,7 @@ impl Cli {
     ) -> Self {
         Self {
             settings,
+            limits: CollectorLimits::default(),
             json,
             stop,
             out: Mutex::new(Box::new(out)),
@@ -65,6 +68,15 @@ impl Cli {
     /// The primary storage and its queue.
     pub(super) fn primary(&self) -> PrimaryStorage {
         PrimaryStorage::new(&self.settings)
+    }
+
+    /// A storage whose operations are tried again as [`Cli::transactions`] has it: for commands that
+    /// work long. Others fail at once.
+    pub(super) fn patient(&self, storage: Arc<dyn CrashStorage>) -> Arc<dyn CrashStorage> {
+        Arc::new(PatientCrashStorage {
+            storage,
+            transactions: self.transactions(),
+        })
     }
 
     /// The HBase of the primary storage: that itself, or the one that has its queue.

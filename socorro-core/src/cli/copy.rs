@@ -27,8 +27,8 @@ const AT_A_TIME: usize = 4;
 /// Copy crashes between two storages: raw, dumps, and processed where they are
 ///
 /// It may be repeated: crashes that are there stay as they are, and processed crashes are written
-/// anew. Nothing is removed. On the file system, a copied crash that throttling accepted waits to be
-/// processed, be it processed already or not.
+/// anew. Crashes that were removed from the target come back. Nothing is removed. On the file system,
+/// a copied crash that throttling accepted waits to be processed, be it processed already or not.
 ///
 /// A storage is `spool`, `filesystem`, `hbase` or a name in [storages] of the configuration in force;
 /// or a configuration file, which stands for its primary storage; or both, as FILE:spool. The names
@@ -52,9 +52,7 @@ pub(super) async fn run(cli: &Cli, copy: Copy) -> Result<ExitCode, Error> {
     if whereabouts(&source) == whereabouts(&target) {
         return Err(format!("--from {from} and --to {to} are the same storage").into());
     }
-    let open = |(settings, name): (Settings, String)| storage_named(&settings, &name);
-    let (source, target) = (open(source), open(target));
-    let transactions = cli.transactions();
+    let (source, target) = (open(cli, source), open(cli, target));
     let mut ids = crashes(cli, &source, date.unwrap_or(Days::ALL).range()).await?;
     let mut progress = Progress::new(None);
     let mut running = JoinSet::new();
@@ -84,11 +82,7 @@ pub(super) async fn run(cli: &Cli, copy: Copy) -> Result<ExitCode, Error> {
             done(result?)?;
         }
         let (source, target) = (Arc::clone(&source), Arc::clone(&target));
-        let transactions = transactions.clone();
-        running.spawn(async move {
-            let copy = || copy_one(&*source, &*target, id);
-            transactions.run("copy a crash", copy).await
-        });
+        running.spawn(async move { copy_one(&*source, &*target, id).await });
     };
     while let Some(result) = running.join_next().await {
         done(result?)?;
@@ -163,6 +157,13 @@ fn named(settings: &Settings, text: &str) -> Option<String> {
         _ => return None,
     };
     Some(name.to_owned())
+}
+
+/// That storage, patient, and bringing back what was removed from it.
+fn open(cli: &Cli, (mut settings, name): (Settings, String)) -> Arc<dyn CrashStorage> {
+    settings.transactions = cli.settings.transactions.clone();
+    settings.storage.restores = true;
+    cli.patient(storage_named(&settings, &name))
 }
 
 /// Where a storage keeps crashes, whatever its settings are called.

@@ -32,8 +32,7 @@ pub(super) async fn run(cli: &Cli, expire: Expire) -> Result<ExitCode, Error> {
     } = expire;
     let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
     let last = last_day(today, older_than)?;
-    let storage = cli.primary().storage;
-    let transactions = cli.transactions();
+    let storage = cli.patient(cli.primary().storage);
     let mut ids = crashes(cli, &storage, date(2000, 1, 1)..=last).await?;
     let mut progress = Progress::new(None);
     let mut expired = 0u64;
@@ -44,8 +43,7 @@ pub(super) async fn run(cli: &Cli, expire: Expire) -> Result<ExitCode, Error> {
             Err(error) => break Err(error),
         };
         if !dry_run {
-            let remove = || storage.remove(&id);
-            match transactions.run("remove a crash", remove).await {
+            match storage.remove(&id).await {
                 // Somebody else was first.
                 Err(error) if error.is_not_found() => continue,
                 other => other?,

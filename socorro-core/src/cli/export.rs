@@ -64,7 +64,7 @@ struct Tally {
 }
 
 pub(super) async fn run(cli: &Cli, command: Command) -> Result<ExitCode, Error> {
-    let storage = cli.primary().storage;
+    let storage = cli.patient(cli.primary().storage);
     let mut tally = Tally::default();
     match command {
         Command::Files { day, path } => {

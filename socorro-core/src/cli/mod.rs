@@ -3,8 +3,8 @@
 //!
 //! One file for each group of commands: `get` and `report`, `put`, `tables`, `export` and `sample`,
 //! `change`, `copy`, `expire`, `queue`, `stats`, `schema`, `shell`. `context` is what all get; long
-//! ones read through `walk`, tell how far they are through `progress`, and write through `new_file`
-//! and `archive`, so that Ctrl-C leaves nothing half.
+//! ones read through `walk` and `patient`, which outlast an outage, tell how far they are through
+//! `progress`, and write through `new_file` and `archive`, so that Ctrl-C leaves nothing half.
 
 mod archive;
 mod change;
@@ -15,6 +15,7 @@ mod expire;
 mod export;
 mod get;
 mod new_file;
+mod patient;
 mod progress;
 mod put;
 mod queue;
@@ -33,7 +34,7 @@ use std::process::ExitCode;
 
 use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 
-use crate::config::{NoSection, Settings};
+use crate::config::{CollectorLimits, Settings};
 use crate::service::{CommonArgs, Context, Error, launch};
 use crate::storage::open::StorageClass;
 use context::Cli;
@@ -114,10 +115,16 @@ pub fn main() -> ExitCode {
             }
         };
     }
-    launch("socorro", &common, async |context: Context<NoSection>| {
-        let settings = with_host(context.shared, host);
-        run(&Cli::new(settings, json, context.stop), command).await
-    })
+    launch(
+        "socorro",
+        &common,
+        async |context: Context<CollectorLimits>| {
+            let settings = with_host(context.shared, host);
+            let mut cli = Cli::new(settings, json, context.stop);
+            cli.limits = context.own;
+            run(&cli, command).await
+        },
+    )
 }
 
 /// Help, the version, or a mistake in the arguments, which counts as any other: exit code 1. Without

@@ -1,4 +1,4 @@
-//! The commands that store a crash.
+//! The commands that store a crash, be it one that was removed before.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,6 +11,7 @@ use crate::crash_id::CrashId;
 use crate::dumps::{Dump, DumpName, Dumps};
 use crate::raw_crash::RawCrash;
 use crate::service::Error;
+use crate::storage::open::PrimaryStorage;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -59,7 +60,9 @@ pub(super) async fn run(cli: &Cli, command: Command) -> Result<ExitCode, Error> 
     };
     let raw = RawCrash::from_json(&json)
         .map_err(|error| format!("{from} is not one JSON object: {error}"))?;
-    let storage = cli.primary().storage;
+    let mut settings = cli.settings.clone();
+    settings.storage.restores = true;
+    let storage = PrimaryStorage::new(&settings).storage;
     match storage.get_raw_crash(&id).await {
         Err(error) if error.is_not_found() => {}
         Err(error) => return Err(error.into()),

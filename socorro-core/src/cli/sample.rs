@@ -76,7 +76,7 @@ pub(super) async fn run(cli: &Cli, command: Command) -> Result<ExitCode, Error> 
         private,
         path: _,
     }) = command;
-    let storage = cli.primary().storage;
+    let storage = cli.patient(cli.primary().storage);
     let mut archive = Archive::new(&tarball, Packing::Gzip)?;
     let mut sample = Reservoir {
         size,

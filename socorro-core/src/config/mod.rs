@@ -112,6 +112,30 @@ impl<'de, S: Section> Visitor<'de> for Sections<S> {
     }
 }
 
+/// The default of `collector.max_inflated_bytes`.
+pub const MAX_INFLATED_BYTES: u64 = 64 << 20;
+
+/// What `socorro` reads of the collector's section: how large the dumps may be that a storage is to
+/// take.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CollectorLimits {
+    /// The largest body of an upload after inflating, in bytes: no dump is larger.
+    pub max_inflated_bytes: u64,
+}
+
+impl Default for CollectorLimits {
+    fn default() -> Self {
+        Self {
+            max_inflated_bytes: MAX_INFLATED_BYTES,
+        }
+    }
+}
+
+impl Section for CollectorLimits {
+    const NAME: &'static str = "collector";
+}
+
 /// The section of a program that has none of its own.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -143,6 +143,9 @@ pub async fn check(storage: &dyn CrashStorage, keeps: Keeps) {
         if kept || keeps.processed {
             a_removed_crash_is_gone(storage, &sample).await;
         }
+        if kept {
+            a_removed_crash_saved_again_is_back_or_refused(storage, &sample).await;
+        }
     }
     if keeps.accepted {
         a_crash_without_dumps_has_none(storage).await;
@@ -244,6 +247,20 @@ async fn a_removed_crash_is_gone(storage: &dyn CrashStorage, sample: &Sample) {
     walks(storage, sample, false).await;
     lists_by_day(storage, sample, false).await;
     assert!(storage.remove(id).await.unwrap_err().is_not_found());
+}
+
+async fn a_removed_crash_saved_again_is_back_or_refused(
+    storage: &dyn CrashStorage,
+    sample: &Sample,
+) {
+    let Sample { id, raw, dumps } = sample;
+    match storage.save_raw_crash(id, raw, dumps).await {
+        Ok(()) => {
+            reads_back(storage, sample).await;
+            storage.remove(id).await.unwrap();
+        }
+        Err(error) => assert_eq!(error.blame(), Blame::Crash, "{error}"),
+    }
 }
 
 async fn a_crash_without_dumps_has_none(storage: &dyn CrashStorage) {

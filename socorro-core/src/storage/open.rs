@@ -55,6 +55,9 @@ pub struct StorageOptions {
     pub destination: String,
     /// This host's name in file names and claims. Empty: what the system says.
     pub host: String,
+    /// Saves bring removed crashes back. No setting: the commands that restore choose it.
+    #[serde(skip)]
+    pub restores: bool,
 }
 
 impl Default for StorageOptions {
@@ -64,6 +67,7 @@ impl Default for StorageOptions {
             r#use: String::new(),
             destination: String::new(),
             host: String::new(),
+            restores: false,
         }
     }
 }

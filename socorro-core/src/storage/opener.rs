@@ -126,7 +126,10 @@ impl<'a> Opener<'a> {
                 Opened::queued(Arc::new(files))
             }
             NamedStorage::HBaseCrashStorage(options) => {
-                let hbase = Arc::new(HBaseCrashStorage::new(&options, &settings.storage.host()));
+                let hbase = HBaseCrashStorage::new(&options, &settings.storage.host())
+                    .patient(&settings.transactions)
+                    .restoring(settings.storage.restores);
+                let hbase = Arc::new(hbase);
                 Opened {
                     hbase: Some(hbase.clone()),
                     ..Opened::queued(hbase)

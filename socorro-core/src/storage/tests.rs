@@ -96,16 +96,16 @@ async fn hbase_keeps_the_contract() {
         table_prefix,
         ..HBaseOptions::default()
     };
-    let store = Arc::new(HBaseCrashStorage::new(&options, "web1"));
+    let keeps = Keeps {
+        walk: Walk::None,
+        ..Keeps::ALL
+    };
+    let store = HBaseCrashStorage::new(&options, "web1");
     store.create_tables().await.unwrap();
-    check_both(
-        store.clone(),
-        Keeps {
-            walk: Walk::None,
-            ..Keeps::ALL
-        },
-    )
-    .await;
+    check_both(Arc::new(store), keeps).await;
+    // As `socorro copy` has it.
+    let store = Arc::new(HBaseCrashStorage::new(&options, "web1").restoring(true));
+    check_both(store.clone(), keeps).await;
     store.drop_tables().await.unwrap();
 }
 

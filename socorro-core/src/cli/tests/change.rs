@@ -35,6 +35,11 @@ async fn a_crash_is_put_as_text_or_from_files_and_never_over_another() {
             .error(&["put_json_dump", one.as_str(), json, "other"])
             .await;
         assert!(again.contains("there already"), "{again}");
+        site.run(&["remove", one.as_str()]).await;
+        site.run(&["put_json_dump", one.as_str(), json, "other"])
+            .await;
+        let restored = site.storage().get_dump(&one, &DumpName::main()).await;
+        assert_eq!(&restored.unwrap().read().unwrap()[..], b"other");
         let wrong = site
             .error(&["put_json_dump", CrashId::new(DAY).as_str(), "[]", ""])
             .await;
@@ -154,6 +159,11 @@ async fn crashes_copied_to_hbase_and_back_are_the_same_to_the_byte() {
     assert_eq!(counts, json!({ "copied": 20, "left_out": 0 }));
     // Again: nothing changes.
     files.run(&copy("filesystem", "hbase")).await;
+    // What was removed comes back.
+    for id in ids_of(&site.storage(), DAY..=DAY).await.into_iter().take(3) {
+        site.run(&["remove", id.as_str()]).await;
+    }
+    files.run(&copy("filesystem", "hbase")).await;
 
     // Back into the storage of another configuration file.
     let back = Site::on_files();
@@ -205,4 +215,31 @@ async fn a_spool_is_copied_and_what_is_no_storage_is_told() {
         .error(&["copy", "--from", "tape", "--to", "hbase"])
         .await;
     assert!(wrong.contains("neither a configuration file"), "{wrong}");
+}
+
+#[tokio::test]
+async fn the_schema_is_made_and_checked_with_the_largest_dump() {
+    let Some(mut site) = Site::on_hbase().await else {
+        return;
+    };
+    let words = ["schema", "check"];
+    let text = site.run(&words).await;
+    assert!(text.contains("the largest dump fits"), "{text}");
+    assert!(site.run(&["schema", "create"]).await.contains("are there"));
+    site.largest_dump = 80 << 20;
+    let (text, code) = site.try_run(&words, "").await.unwrap();
+    assert_eq!(code, ExitCode::FAILURE);
+    let mend = "raise hbase.client.keyvalue.maxsize of the Thrift servers to 84934656";
+    assert!(text.contains(mend), "{text}");
+    site.hbase().drop_tables().await.unwrap();
+    let (text, code) = site
+        .try_run(&[&words[..], &["--json"]].concat(), "")
+        .await
+        .unwrap();
+    assert_eq!(code, ExitCode::FAILURE);
+    let check: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(check["missing"].as_array().unwrap().len(), 12, "{text}");
+    let made = site.json(&["schema", "create"]).await;
+    assert_eq!(made["made"].as_array().unwrap().len(), 12, "{made}");
+    site.end().await;
 }

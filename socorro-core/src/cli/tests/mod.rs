@@ -35,6 +35,8 @@ const DAY: Date = date(2026, 11, 22);
 /// A primary storage of its own, and a directory for what commands write.
 struct Site {
     settings: Settings,
+    /// As the collector takes them.
+    largest_dump: u64,
     dir: TempDir,
 }
 
@@ -49,7 +51,11 @@ impl Site {
             primary: dir.path().join("spool"),
             ..SpoolOptions::default()
         };
-        Self { settings, dir }
+        Self {
+            settings,
+            largest_dump: 1 << 20,
+            dir,
+        }
     }
 
     async fn on_hbase() -> Option<Self> {
@@ -188,7 +194,8 @@ impl Site {
     ) -> Result<ExitCode, Error> {
         let args = Args::try_parse_from([&["socorro"], words].concat())?;
         let input = std::io::Cursor::new(input.to_owned());
-        let cli = Cli::with(input, output, self.settings.clone(), args.json, stop);
+        let mut cli = Cli::with(input, output, self.settings.clone(), args.json, stop);
+        cli.limits.max_inflated_bytes = self.largest_dump;
         super::run(&cli, args.command).await
     }
 }

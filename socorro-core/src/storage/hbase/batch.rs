@@ -32,6 +32,16 @@ pub(super) struct RowPut {
 }
 
 impl RowPut {
+    /// Cells that get the server's timestamp.
+    pub(super) fn now(table: &'static Table, row: Vec<u8>, cells: Vec<Mutation>) -> Self {
+        Self {
+            table,
+            row,
+            cells,
+            timestamp: None,
+        }
+    }
+
     fn bytes(&self) -> usize {
         let value = |cell: &Mutation| cell.value.as_ref().map_or(0, Vec::len);
         self.row.len() + self.cells.iter().map(value).sum::<usize>()
@@ -165,7 +175,7 @@ pub(super) fn write(connection: &mut Connection, rows: &[RowPut]) -> CallResult<
         let (table, timestamp) = (call[0].table, call[0].timestamp);
         let row = |put: &RowPut| BatchMutation::new(put.row.clone(), put.cells.clone());
         match call {
-            [one] => connection.put(table, one.row.clone(), one.cells.clone(), timestamp)?,
+            [one] => connection.put(one.clone())?,
             many => connection.put_rows(table, many.iter().map(row).collect(), timestamp)?,
         }
     }

@@ -8,8 +8,8 @@
 //! ```
 //!
 //! Every change is a `checkAndPut` that expects the exact last value. A claim is dead when *one*
-//! observer's monotonic clock has seen the cell unchanged for a whole lease: no clock is compared
-//! with another's. Rows that Socorro 2.x wrote have no such cell, which reads as `free`.
+//! observer's monotonic clock has seen the cell unchanged for a whole lease, in looks at most half a
+//! lease apart: no clock is compared with another's, and an outage kills no claim. Rows that Socorro 2.x wrote have no such cell, which reads as `free`.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -128,7 +128,15 @@ fn nonce() -> String {
 #[derive(Debug)]
 pub(super) struct Observed {
     lease: Duration,
-    seen: HashMap<CrashId, (Vec<u8>, Instant)>,
+    seen: HashMap<CrashId, Sight>,
+}
+
+#[derive(Debug)]
+struct Sight {
+    cell: Vec<u8>,
+    last: Instant,
+    /// For how long it was seen unchanged.
+    unchanged: Duration,
 }
 
 impl Observed {
@@ -139,13 +147,25 @@ impl Observed {
         }
     }
 
-    /// Notes a claim of another owner; says whether it has not changed for a whole lease.
+    /// Notes a claim of another owner; says whether it has not changed for a whole lease. Between
+    /// two looks no more than half a lease counts: in a longer time there may have been an outage, in
+    /// which nobody could renew.
     pub(super) fn is_dead(&mut self, id: &CrashId, cell: &[u8], now: Instant) -> bool {
-        match self.seen.get(id) {
-            Some((value, since)) if value == cell => now.duration_since(*since) >= self.lease,
+        match self.seen.get_mut(id) {
+            Some(sight) if sight.cell == cell => {
+                let since = now.duration_since(sight.last);
+                sight.unchanged += since.min(self.lease / 2);
+                sight.last = now;
+                sight.unchanged >= self.lease
+            }
             _ => {
                 self.forget_old(now);
-                self.seen.insert(*id, (cell.to_owned(), now));
+                let sight = Sight {
+                    cell: cell.to_owned(),
+                    last: now,
+                    unchanged: Duration::ZERO,
+                };
+                self.seen.insert(*id, sight);
                 false
             }
         }
@@ -156,7 +176,7 @@ impl Observed {
         let limit = self.lease * 10;
         if self.seen.len() > 1000 {
             self.seen
-                .retain(|_, (_, since)| now.duration_since(*since) < limit);
+                .retain(|_, sight| now.duration_since(sight.last) < limit);
         }
     }
 }
@@ -184,9 +204,23 @@ mod tests {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         assert!(!observed.is_dead(&id, b"a", at(0)));
+        assert!(!observed.is_dead(&id, b"a", at(30)));
         assert!(!observed.is_dead(&id, b"a", at(59)));
         assert!(!observed.is_dead(&id, b"b", at(61)), "it was renewed");
+        assert!(!observed.is_dead(&id, b"b", at(91)));
         assert!(!observed.is_dead(&id, b"b", at(120)));
         assert!(observed.is_dead(&id, b"b", at(121)));
+    }
+
+    #[test]
+    fn a_claim_that_could_not_be_renewed_in_an_outage_is_not_dead_right_after_it() {
+        let id = CrashId::new(jiff::civil::date(2026, 11, 3));
+        let mut observed = Observed::new(Duration::from_secs(60));
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        assert!(!observed.is_dead(&id, b"a", at(0)));
+        assert!(!observed.is_dead(&id, b"a", at(600)));
+        assert!(!observed.is_dead(&id, b"a", at(615)));
+        assert!(observed.is_dead(&id, b"a", at(630)));
     }
 }

@@ -16,6 +16,7 @@ use std::time::Instant;
 
 use thrift::protocol::{TBinaryInputProtocol, TBinaryOutputProtocol};
 
+use super::batch::RowPut;
 use super::error::{CallError, CallResult, is_disconnect, spoils_connection};
 use super::generated::{
     BatchMutation, ColumnDescriptor, HbaseSyncClient, Mutation, TCell, THbaseSyncClient, TScan,
@@ -162,14 +163,14 @@ impl Connection {
         })
     }
 
-    /// Writes cells into one row: atomic, and all with this timestamp, or the server's.
-    pub(super) fn put(
-        &mut self,
-        table: &Table,
-        row: Vec<u8>,
-        cells: Vec<Mutation>,
-        timestamp: Option<i64>,
-    ) -> CallResult<()> {
+    /// Writes cells into one row: atomic.
+    pub(super) fn put(&mut self, put: RowPut) -> CallResult<()> {
+        let RowPut {
+            table,
+            row,
+            cells,
+            timestamp,
+        } = put;
         self.call("write to", table, |client, name| match timestamp {
             Some(timestamp) => client.mutate_row_ts(name, row, cells, timestamp),
             None => client.mutate_row(name, row, cells),
@@ -305,25 +306,27 @@ impl Connection {
             .collect())
     }
 
-    /// The families that a table has.
-    pub(super) fn families(&mut self, table: &Table) -> CallResult<Vec<String>> {
-        let columns = self.call("describe", table, |client, name| {
-            client.get_column_descriptors(name)
-        })?;
-        let names = columns
-            .into_keys()
-            .filter_map(|name| String::from_utf8(name).ok());
-        Ok(names
-            .map(|name| name.trim_end_matches(':').to_owned())
-            .collect())
-    }
-
     /// All that the server tells of a table's families.
     pub(super) fn describe(&mut self, table: &Table) -> CallResult<Vec<ColumnDescriptor>> {
         let columns = self.call("describe", table, |client, name| {
             client.get_column_descriptors(name)
         })?;
         Ok(columns.into_values().collect())
+    }
+
+    /// Writes a cell of so many bytes for a try: not through the log, and older than any deletion, so
+    /// that it stays away once deleted, however late it is carried out.
+    pub(super) fn put_probe(
+        &mut self,
+        table: &Table,
+        row: Vec<u8>,
+        column: &str,
+        bytes: usize,
+    ) -> CallResult<()> {
+        let cell = Mutation::new(false, column.as_bytes().to_vec(), vec![0; bytes], false);
+        self.call("write to", table, |client, name| {
+            client.mutate_row_ts(name, row, vec![cell], 1)
+        })
     }
 
     /// Makes a table.

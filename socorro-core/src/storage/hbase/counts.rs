@@ -17,6 +17,8 @@
 //! |---|---|
 //! | `2026-11-22T04:10`, `...T04`, `2026-11-22`, `2026-11`, `2026` | `submitted_crash_reports`, `submitted_crash_reports_legacy_throttle_0` and `_1`, `submitted_oop_TYPE_crash_reports`, `submitted_crash_report_hang_pairs` |
 //! | `crash_report_queue` | `current_unprocessed_size`, `current_legacy_unprocessed_size` |
+//!
+//! The rows `dirty:*` and `keeper` are these marks and that lease; `removed:*` are those of `removals`.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
@@ -25,8 +27,9 @@ use jiff::civil::Date;
 use tokio::sync::Mutex;
 
 use super::batch::RowPut;
-use super::client::{Cell, Connection, Row, Scan, put};
+use super::client::{Cell, Connection, Row, put};
 use super::error::{CallError, CallResult};
+use super::pager::Pager;
 use super::row_key::SALTS;
 use super::schema::{self, Table, column};
 use super::{HBaseCrashStorage, Result};
@@ -83,13 +86,7 @@ pub(super) fn signature(id: &CrashId, signature: &[u8]) -> RowPut {
 }
 
 fn mark(row: Vec<u8>) -> RowPut {
-    let cells = vec![put(column::DIRTY, "1")];
-    RowPut {
-        table: &schema::METRICS,
-        row,
-        cells,
-        timestamp: None,
-    }
+    RowPut::now(&schema::METRICS, row, vec![put(column::DIRTY, "1")])
 }
 
 /// What one process knows of the counting.
@@ -211,7 +208,7 @@ impl HBaseCrashStorage {
         let read = |connection: &mut Connection| {
             connection.get(&schema::METRICS, KEEPER_ROW.into(), &[column::KEEPER])
         };
-        let row = self.pool.run(read).await?.unwrap_or_default();
+        let row = self.pool.read(read).await?.unwrap_or_default();
         let current = row.value(column::KEEPER).unwrap_or_default().to_vec();
         let mut next = match &seen.mine {
             Some(mine) if mine.cell == current => mine.clone(),
@@ -349,7 +346,7 @@ impl HBaseCrashStorage {
         let read = move |connection: &mut Connection| {
             connection.get(table, row.clone(), &[FAMILY.trim_end_matches(':')])
         };
-        let row = self.pool.run(read).await?.unwrap_or_default();
+        let row = self.pool.read(read).await?.unwrap_or_default();
         let counter = |(name, cell): (Vec<u8>, Cell)| {
             let name = String::from_utf8(name)
                 .ok()?
@@ -374,10 +371,15 @@ impl HBaseCrashStorage {
         let cell =
             |(name, count): (&String, &i64)| put(&format!("{FAMILY}{name}"), count.to_be_bytes());
         let cells: Vec<_> = counts.iter().map(cell).collect();
-        let write = move |connection: &mut Connection| {
-            connection.put(table, row.clone(), cells.clone(), timestamp)
+        let total = RowPut {
+            table,
+            row,
+            cells,
+            timestamp,
         };
-        self.pool.run(write).await
+        self.pool
+            .run(move |connection| connection.put(total.clone()))
+            .await
     }
 
     /// All rows from `start` to before `stop`, read a thousand at a time.
@@ -388,23 +390,16 @@ impl HBaseCrashStorage {
         stop: &[u8],
         columns: &'static [&'static str],
     ) -> CallResult<Vec<Row>> {
-        let mut all: Vec<Row> = Vec::new();
-        let mut scan = Scan {
-            start: start.to_vec(),
-            stop: stop.to_vec(),
-            limit: BATCH,
-        };
+        let mut all = Vec::new();
+        let mut pager = Pager::new(start.to_vec(), stop.to_vec());
         loop {
-            let next = scan.clone();
-            let rows = self
-                .pool
-                .run(move |c: &mut Connection| c.scan(table, &next, columns))
-                .await?;
-            let ended = rows.len() < BATCH as usize;
+            let page = pager.page(BATCH);
+            let read = move |connection: &mut Connection| connection.scan(table, &page, columns);
+            let rows = self.pool.read(read).await?;
+            let more = pager.advance(&rows, BATCH);
             all.extend(rows);
-            match all.last() {
-                Some(last) if !ended => scan.start = [last.key.as_slice(), &[0]].concat(),
-                _ => return Ok(all),
+            if !more {
+                return Ok(all);
             }
         }
     }

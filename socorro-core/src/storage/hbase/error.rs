@@ -31,6 +31,10 @@ enum Kind {
     Outage,
 }
 
+/// What the HBase client inside the Thrift server says of a cell, and what a region server does.
+const TOO_LARGE_FOR_CLIENT: &str = "KeyValue size too large";
+const TOO_LARGE_FOR_SERVER: &str = "exceeds limit of";
+
 pub(super) type CallResult<T> = Result<T, CallError>;
 
 impl CallError {
@@ -51,9 +55,24 @@ impl CallError {
         }
     }
 
+    /// Whether it may pass by itself.
+    pub(super) fn is_of_the_moment(&self) -> bool {
+        matches!(self.kind, Kind::Stumble | Kind::Outage)
+    }
+
     /// Whether these very bytes may be the reason, so that others may pass.
     pub(super) fn may_be_about_the_bytes(&self) -> bool {
         matches!(self.kind, Kind::Argument | Kind::Stumble)
+    }
+
+    /// The setting, and where, by which the server refuses a cell for its size.
+    pub(super) fn refusing_setting(&self) -> Option<&'static str> {
+        if self.message.contains(TOO_LARGE_FOR_CLIENT) {
+            return Some("hbase.client.keyvalue.maxsize of the Thrift servers");
+        }
+        self.message.contains(TOO_LARGE_FOR_SERVER).then_some(
+            "hbase.server.keyvalue.maxsize of the region servers, or of the table crash_reports,",
+        )
     }
 
     /// The error of an operation on this crash.
@@ -131,14 +150,14 @@ fn meaning(error: &thrift::Error) -> (Kind, String) {
         let message = error.message.clone().unwrap_or_default();
         let missing = ["TableNotFoundException", "NoSuchColumnFamilyException"];
         let is_missing = missing.iter().any(|name| message.contains(name));
-        return (
-            if is_missing {
-                Kind::Schema
-            } else {
-                Kind::Outage
-            },
-            message,
-        );
+        let kind = if is_missing {
+            Kind::Schema
+        } else if message.contains(TOO_LARGE_FOR_SERVER) {
+            Kind::Argument
+        } else {
+            Kind::Outage
+        };
+        return (kind, message);
     }
     if let Some(error) = user.downcast_ref::<generated::IllegalArgument>() {
         return (Kind::Argument, error.message.clone().unwrap_or_default());

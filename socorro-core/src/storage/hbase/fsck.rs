@@ -8,13 +8,14 @@ use std::ops::RangeInclusive;
 
 use jiff::civil::Date;
 
+use super::batch::RowPut;
 use super::client::{Connection, Row, put};
-use super::error::{CallError, CallResult};
+use super::error::CallResult;
 use super::merge::MergeScan;
 use super::schema::{self, Table, column};
 use super::{HBaseCrashStorage, Result, rows};
 use crate::crash_id::CrashId;
-use crate::storage::blocking;
+use crate::storage::{StorageError, blocking};
 
 /// What was found; with `repair`, what was mended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -42,9 +43,10 @@ impl HBaseCrashStorage {
                 let id = id?;
                 let check =
                     move |connection: &mut Connection| mend_missing(connection, &id, repair);
-                found.missing += self.pool.run(check).await?;
+                let checked = || async { Ok(self.pool.run(check).await?) };
+                found.missing += self.waits.run("check a crash", checked).await?;
             }
-            Ok::<_, crate::storage::StorageError>(())
+            Ok::<_, StorageError>(())
         };
         let (_, checked) = tokio::join!(walk, check);
         checked?;
@@ -55,7 +57,7 @@ impl HBaseCrashStorage {
     }
 
     async fn drop_stale(&self, table: &'static Table, repair: bool) -> Result<u64> {
-        let scan = MergeScan::new(self.pool.clone(), table, &[column::OOID], "", "\u{7f}");
+        let scan = MergeScan::new(&self.reader(), table, &[column::OOID], "", "\u{7f}");
         let (sender, mut receiver) = tokio::sync::mpsc::channel(1000);
         let walk = blocking(move || {
             scan.into_iter()
@@ -65,14 +67,16 @@ impl HBaseCrashStorage {
             let mut stale = 0;
             while let Some(row) = receiver.recv().await {
                 let row = row?;
-                let check =
-                    move |connection: &mut Connection| mend_stale(connection, table, &row, repair);
-                stale += u64::from(self.pool.run(check).await?);
+                let checked = || async {
+                    let row = row.clone();
+                    let check = move |c: &mut Connection| mend_stale(c, table, &row, repair);
+                    Ok(self.pool.run(check).await?)
+                };
+                stale += u64::from(self.waits.run("check a queue row", checked).await?);
             }
-            Ok::<_, CallError>(stale)
+            Ok::<_, StorageError>(stale)
         };
-        let (_, stale) = tokio::join!(walk, check);
-        Ok(stale?)
+        tokio::join!(walk, check).1
     }
 }
 
@@ -109,12 +113,8 @@ fn mend_missing(connection: &mut Connection, id: &CrashId, repair: bool) -> Call
         }
         missing += 1;
         if repair {
-            connection.put(
-                table,
-                key.clone(),
-                vec![put(column::OOID, id.as_str())],
-                None,
-            )?;
+            let ooid = vec![put(column::OOID, id.as_str())];
+            connection.put(RowPut::now(table, key.clone(), ooid))?;
         }
     }
     Ok(missing)

@@ -10,8 +10,8 @@ use super::HBaseCrashStorage;
 use super::client::{Connection, Row};
 use super::generated::ColumnDescriptor;
 use super::merge::MergeScan;
+use super::row_key;
 use super::schema::{self, Table, column};
-use super::{error, row_key};
 use crate::crash_id::CrashId;
 use crate::storage::{CrashIds, Result, StorageError};
 
@@ -50,14 +50,14 @@ impl From<Row> for FullRow {
 impl HBaseCrashStorage {
     /// Rows whose key after the salt begins with `prefix`, salt by salt. No columns: all.
     pub fn union_scan(&self, table: &str, prefix: &str, columns: &[String]) -> Rows {
-        let (pool, table, columns) = (self.pool.clone(), find(table), specs(columns));
+        let (reader, table, columns) = (self.reader(), find(table), specs(columns));
         let runtime = tokio::runtime::Handle::current();
         let prefix = prefix.to_owned();
         let scan = move |salt: &u8| {
             let _in_runtime = runtime.enter();
             let columns: Vec<_> = columns.iter().map(String::as_str).collect();
             let prefix = [&[*salt], prefix.as_bytes()].concat();
-            MergeScan::unsalted(pool.clone(), table, &columns, &prefix)
+            MergeScan::unsalted(&reader, table, &columns, &prefix)
         };
         full(row_key::SALTS.iter().flat_map(scan))
     }
@@ -68,7 +68,7 @@ impl HBaseCrashStorage {
         let columns = specs(columns);
         let columns: Vec<_> = columns.iter().map(String::as_str).collect();
         full(MergeScan::with_prefix(
-            self.pool.clone(),
+            &self.reader(),
             find(table),
             &columns,
             prefix,
@@ -79,13 +79,13 @@ impl HBaseCrashStorage {
     pub async fn full_row(&self, table: &str, key: &[u8]) -> Result<Option<FullRow>> {
         let (table, key) = (find(table), key.to_vec());
         let read = move |connection: &mut Connection| connection.get(table, key.clone(), &[]);
-        Ok(self.pool.run(read).await?.map(FullRow::from))
+        Ok(self.pool.read(read).await?.map(FullRow::from))
     }
 
     /// The families of a table as the server has them.
     pub async fn describe(&self, table: &str) -> Result<Vec<Family>> {
         let table = find(table);
-        let families = self.pool.run(move |connection| connection.describe(table));
+        let families = self.pool.read(move |connection| connection.describe(table));
         Ok(families.await?.into_iter().map(Family::from).collect())
     }
 
@@ -109,7 +109,7 @@ impl HBaseCrashStorage {
         let read = move |connection: &mut Connection| {
             connection.get(&schema::CRASHES, key.clone(), &[column::RAW_CRASH])
         };
-        let row = self.pool.run(read).await?;
+        let row = self.pool.read(read).await?;
         let json = row.and_then(|row| row.value(column::RAW_CRASH).map(<[u8]>::to_vec));
         json.ok_or_else(|| StorageError::not_found(id, "raw crash of the old format"))
     }
@@ -118,7 +118,7 @@ impl HBaseCrashStorage {
     pub(super) fn ids_in(&self, table: &'static Table) -> CrashIds {
         let columns = [column::OOID];
         ids(
-            MergeScan::with_prefix(self.pool.clone(), table, &columns, ""),
+            MergeScan::with_prefix(&self.reader(), table, &columns, ""),
             |_, _| true,
         )
     }
@@ -127,7 +127,7 @@ impl HBaseCrashStorage {
     /// none.
     pub fn with_signature(&self, signature: &str) -> CrashIds {
         let rows = MergeScan::unsalted(
-            self.pool.clone(),
+            &self.reader(),
             &schema::SIGNATURES,
             &[column::OOID],
             signature.as_bytes(),
@@ -168,12 +168,12 @@ fn specs(columns: &[String]) -> Vec<String> {
     columns.iter().map(spec).filter(|c| !c.is_empty()).collect()
 }
 
-fn full(rows: impl Iterator<Item = error::CallResult<Row>> + Send + 'static) -> Rows {
-    Box::new(rows.map(|row| Ok(row.map(FullRow::from)?)))
+fn full(rows: impl Iterator<Item = Result<Row>> + Send + 'static) -> Rows {
+    Box::new(rows.map(|row| row.map(FullRow::from)))
 }
 
 fn ids(
-    rows: impl Iterator<Item = error::CallResult<Row>> + Send + 'static,
+    rows: impl Iterator<Item = Result<Row>> + Send + 'static,
     wanted: impl Fn(&Row, &CrashId) -> bool + Send + 'static,
 ) -> CrashIds {
     Box::new(rows.filter_map(move |row| match row {
@@ -181,7 +181,7 @@ fn ids(
             let id = row.text(column::OOID)?.parse().ok()?;
             wanted(&row, &id).then_some(Ok(id))
         }
-        Err(error) => Some(Err(error.into())),
+        Err(error) => Some(Err(error)),
     }))
 }
 

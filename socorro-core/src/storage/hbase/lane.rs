@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::client::{Row, Scan};
+use super::pager::Pager;
 use super::row_key::SALTS;
 use super::schema::Table;
 
@@ -19,19 +20,12 @@ const RESTART: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(super) struct Lane {
     pub(super) table: &'static Table,
-    ranges: Vec<Range>,
+    ranges: Vec<Pager>,
     next: usize,
     started: Instant,
     /// Nothing was there lately: look at the whole table in one scan.
     idle: bool,
     pub(super) rows: VecDeque<Row>,
-}
-
-#[derive(Debug)]
-struct Range {
-    start: Vec<u8>,
-    stop: Vec<u8>,
-    cursor: Vec<u8>,
 }
 
 impl Lane {
@@ -55,12 +49,9 @@ impl Lane {
         ranges: impl Iterator<Item = (Vec<u8>, Vec<u8>)>,
         next: usize,
     ) -> Self {
-        let range = |(start, stop): (Vec<u8>, _)| Range {
-            cursor: start.clone(),
-            start,
-            stop,
-        };
-        let ranges = ranges.map(range).collect();
+        let ranges = ranges
+            .map(|(start, stop)| Pager::new(start, stop))
+            .collect();
         let (started, rows) = (Instant::now(), VecDeque::new());
         Self {
             table,
@@ -79,15 +70,11 @@ impl Lane {
     {
         if self.started.elapsed() > RESTART {
             self.started = Instant::now();
-            self.ranges.iter_mut().for_each(Range::restart);
+            self.ranges.iter_mut().for_each(Pager::restart);
         }
         if self.idle && self.ranges.len() > 1 {
-            let all = Scan {
-                start: Vec::new(),
-                stop: Vec::new(),
-                limit: BATCH,
-            };
-            self.rows.extend(read(all).await?);
+            let all = Pager::with_prefix(b"");
+            self.rows.extend(read(all.page(BATCH)).await?);
             self.idle = self.rows.is_empty();
             return Ok(());
         }
@@ -95,13 +82,14 @@ impl Lane {
             let at = self.next;
             self.next = (at + 1) % self.ranges.len();
             let range = &mut self.ranges[at];
-            let from_start = range.cursor == range.start;
-            let mut rows = read(range.scan()).await?;
-            if rows.is_empty() && !from_start {
+            let mut rows = read(range.page(BATCH)).await?;
+            if rows.is_empty() && !range.is_at_start() {
                 range.restart();
-                rows = read(range.scan()).await?;
+                rows = read(range.page(BATCH)).await?;
             }
-            range.advance(&rows);
+            if !range.advance(&rows, BATCH) {
+                range.restart();
+            }
             if !rows.is_empty() {
                 self.rows.extend(rows);
                 return Ok(());
@@ -109,30 +97,6 @@ impl Lane {
         }
         self.idle = true;
         Ok(())
-    }
-}
-
-impl Range {
-    fn scan(&self) -> Scan {
-        Scan {
-            start: self.cursor.clone(),
-            stop: self.stop.clone(),
-            limit: BATCH,
-        }
-    }
-
-    fn advance(&mut self, rows: &[Row]) {
-        match rows.last() {
-            // The smallest key behind the last row.
-            Some(last) if rows.len() >= BATCH as usize => {
-                self.cursor = [last.key.as_slice(), &[0]].concat();
-            }
-            _ => self.restart(),
-        }
-    }
-
-    fn restart(&mut self) {
-        self.cursor = self.start.clone();
     }
 }
 

@@ -1,27 +1,38 @@
 //! A scan over all sixteen salts at once, in the order of what follows the salt: by date.
 //!
-//! Each salt has a scanner of its own that reads a few rows ahead, so that memory is flat however
-//! long the scan is: the fewer, the larger the rows are. Between reads nothing is open at the server: a reader that stops early, or
-//! thinks for an hour, leaves nothing behind.
+//! Each salt is read a few rows ahead, so that memory is flat however long the scan is: the fewer,
+//! the larger the rows are. A scan that has begun outlasts an outage: it waits as `[transactions]`
+//! has it, and goes on behind the last row.
 
 use std::collections::VecDeque;
 
 use tokio::runtime::Handle;
 
-use super::client::{Row, Scan};
-use super::error::CallResult;
+use super::client::{Connection, Row};
+use super::pager::Pager;
 use super::pool::Pool;
 use super::row_key::SALTS;
 use super::schema::Table;
+use crate::retry::TransactionExecutor;
+use crate::storage::Result;
 
 /// At most so many rows are read ahead for each salt,
 const BATCH: i32 = 200;
 /// and about so many bytes.
 const BATCH_BYTES: usize = 1 << 20;
 
+/// Reads, and waits for a server that went away in the middle.
+#[derive(Debug, Clone)]
+pub(super) struct Reader {
+    pub(super) pool: Pool,
+    pub(super) waits: TransactionExecutor,
+}
+
 /// The rows of one or sixteen ranges, merged. Blocks while it reads: not for async code.
 pub(super) struct MergeScan {
-    pool: Pool,
+    reader: Reader,
+    /// Something was read: the server is the right one, and may be waited for.
+    begun: bool,
     runtime: Handle,
     table: &'static Table,
     columns: Vec<String>,
@@ -29,8 +40,7 @@ pub(super) struct MergeScan {
 }
 
 struct Range {
-    cursor: Vec<u8>,
-    stop: Vec<u8>,
+    pager: Pager,
     ahead: VecDeque<Row>,
     /// How many rows to read next: one at first, which tells how large they are.
     batch: i32,
@@ -38,10 +48,9 @@ struct Range {
 }
 
 impl Range {
-    fn new(start: Vec<u8>, stop: Vec<u8>) -> Self {
+    fn new(pager: Pager) -> Self {
         Self {
-            cursor: start,
-            stop,
+            pager,
             ahead: VecDeque::new(),
             batch: 1,
             ended: false,
@@ -49,20 +58,14 @@ impl Range {
     }
 
     fn advance(&mut self, rows: Vec<Row>) {
-        let Some(last) = rows.last() else {
-            self.ended = true;
-            return;
-        };
-        self.ended = rows.len() < self.batch as usize;
-        // The smallest key behind the last row.
-        self.cursor = [last.key.as_slice(), &[0]].concat();
+        self.ended = !self.pager.advance(&rows, self.batch);
         let size = |row: &Row| -> usize {
             let cells = row.cells.iter();
             cells
                 .map(|(name, cell)| name.len() + cell.value.len())
                 .sum()
         };
-        let mean = rows.iter().map(size).sum::<usize>() / rows.len();
+        let mean = rows.iter().map(size).sum::<usize>() / rows.len().max(1);
         let fits = BATCH_BYTES / mean.max(1);
         self.batch = i32::try_from(fits).unwrap_or(BATCH).clamp(1, BATCH);
         self.ahead.extend(rows);
@@ -72,47 +75,46 @@ impl Range {
 impl MergeScan {
     /// Rows whose key after the salt is `start` or later, and before `stop`.
     pub(super) fn new(
-        pool: Pool,
+        reader: &Reader,
         table: &'static Table,
         columns: &[&str],
         start: &str,
         stop: &str,
     ) -> Self {
         let key = |salt: &u8, rest: &str| [&[*salt], rest.as_bytes()].concat();
-        let range = |salt: &u8| Range::new(key(salt, start), key(salt, stop));
+        let range = |salt: &u8| Range::new(Pager::new(key(salt, start), key(salt, stop)));
         let ranges = SALTS.iter().map(range).collect();
-        Self::of(pool, table, columns, ranges)
+        Self::of(reader, table, columns, ranges)
     }
 
     /// Rows whose key after the salt begins with `prefix`.
     pub(super) fn with_prefix(
-        pool: Pool,
+        reader: &Reader,
         table: &'static Table,
         columns: &[&str],
         prefix: &str,
     ) -> Self {
-        let range = |salt: &u8| {
-            let start = [&[*salt], prefix.as_bytes()].concat();
-            Range::new(start.clone(), behind(&start))
-        };
+        let prefixed = |salt: &u8| [&[*salt], prefix.as_bytes()].concat();
+        let range = |salt: &u8| Range::new(Pager::with_prefix(&prefixed(salt)));
         let ranges = SALTS.iter().map(range).collect();
-        Self::of(pool, table, columns, ranges)
+        Self::of(reader, table, columns, ranges)
     }
 
     /// Rows whose whole key, salt included, begins with `prefix`.
     pub(super) fn unsalted(
-        pool: Pool,
+        reader: &Reader,
         table: &'static Table,
         columns: &[&str],
         prefix: &[u8],
     ) -> Self {
-        let range = Range::new(prefix.to_vec(), behind(prefix));
-        Self::of(pool, table, columns, vec![range])
+        let range = Range::new(Pager::with_prefix(prefix));
+        Self::of(reader, table, columns, vec![range])
     }
 
-    fn of(pool: Pool, table: &'static Table, columns: &[&str], ranges: Vec<Range>) -> Self {
+    fn of(reader: &Reader, table: &'static Table, columns: &[&str], ranges: Vec<Range>) -> Self {
         Self {
-            pool,
+            reader: reader.clone(),
+            begun: false,
             runtime: Handle::current(),
             table,
             columns: columns.iter().map(|column| (*column).to_owned()).collect(),
@@ -120,23 +122,27 @@ impl MergeScan {
         }
     }
 
-    fn read_ahead(&mut self) -> CallResult<()> {
+    fn read_ahead(&mut self) -> Result<()> {
         for range in self
             .ranges
             .iter_mut()
             .filter(|range| range.ahead.is_empty() && !range.ended)
         {
-            let scan = Scan {
-                start: range.cursor.clone(),
-                stop: range.stop.clone(),
-                limit: range.batch,
-            };
+            let scan = range.pager.page(range.batch);
             let (table, columns) = (self.table, self.columns.clone());
-            let read = self.pool.run(move |connection| {
+            let read = move |connection: &mut Connection| {
                 let columns: Vec<_> = columns.iter().map(String::as_str).collect();
                 connection.scan(table, &scan, &columns)
-            });
-            let rows = self.runtime.block_on(read)?;
+            };
+            let Reader { pool, waits } = &self.reader;
+            let rows = self.runtime.block_on(async {
+                let page = || async { Ok(pool.read(read.clone()).await?) };
+                match self.begun {
+                    true => waits.run("read on in a scan of HBase", page).await,
+                    false => page().await,
+                }
+            })?;
+            self.begun = true;
             range.advance(rows);
         }
         Ok(())
@@ -144,9 +150,9 @@ impl MergeScan {
 }
 
 impl Iterator for MergeScan {
-    type Item = CallResult<Row>;
+    type Item = Result<Row>;
 
-    fn next(&mut self) -> Option<CallResult<Row>> {
+    fn next(&mut self) -> Option<Result<Row>> {
         if let Err(error) = self.read_ahead() {
             // Reading on would leave rows out.
             self.ranges.clear();
@@ -165,30 +171,10 @@ impl Iterator for MergeScan {
     }
 }
 
-/// The first key behind all that begin with `prefix`; empty, the table's end, if there is none.
-fn behind(prefix: &[u8]) -> Vec<u8> {
-    let mut key = prefix.to_vec();
-    while let Some(last) = key.pop() {
-        if let Some(next) = last.checked_add(1) {
-            key.push(next);
-            break;
-        }
-    }
-    key
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::client::Cell;
     use super::*;
-
-    #[test]
-    fn a_prefix_ends_before_the_next_one() {
-        assert_eq!(behind(b"ab"), b"ac");
-        assert_eq!(behind(b"a\xff\xff"), b"b");
-        assert_eq!(behind(b"\xff"), b"");
-        assert_eq!(behind(b""), b"");
-    }
 
     #[test]
     fn the_larger_the_rows_the_fewer_are_read_ahead() {
@@ -203,7 +189,7 @@ mod tests {
                 cells: [(b"c".to_vec(), cell)].into(),
             }
         };
-        let mut range = Range::new(Vec::new(), Vec::new());
+        let mut range = Range::new(Pager::with_prefix(b""));
         range.advance(vec![row(10)]);
         assert_eq!((range.batch, range.ended), (BATCH, false));
         range.advance(vec![row(BATCH_BYTES / 4); BATCH as usize]);

@@ -1,9 +1,10 @@
 //! [`HBaseCrashStorage`]: crashes in HBase, through its Thrift1 server.
 //!
-//! `schema` has the tables, `row_key` their keys, `rows` what is written for a crash and in which
-//! order, `queue`, `lane` and `claim` how processors share the work, `pool` and `client` the way to
-//! the server, `error` what its failures mean, `merge` scans over all salts, `inspect` what
-//! operators may look at.
+//! `schema` has the tables, `tables` makes and checks them, `row_key` has their keys, `rows` what is
+//! written for a crash and in which order, `save` how it gets there and `removals` how not unseen;
+//! `queue`, `lane` and `claim` how processors share the work, `pool` and `client` the way to the
+//! server, `error` what its failures mean, `pager` and `merge` scans, `inspect` what operators may
+//! look at.
 
 mod batch;
 mod claim;
@@ -15,11 +16,15 @@ mod generated;
 mod inspect;
 mod lane;
 mod merge;
+mod pager;
 mod pool;
 mod queue;
+mod removals;
 mod row_key;
 mod rows;
+mod save;
 mod schema;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod traffic;
@@ -27,32 +32,29 @@ mod traffic;
 use std::ops::RangeInclusive;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
-use tracing::debug;
+use tokio_util::sync::CancellationToken;
 
 use super::open::HBaseOptions;
-use super::{CrashIds, CrashStorage, Result, StorageError, blocking};
+use super::{CrashIds, CrashStorage, Result, StorageError};
 use crate::crash_id::CrashId;
 use crate::dumps::{Dump, DumpName, Dumps};
 use crate::processed_crash::ProcessedCrash;
 use crate::raw_crash::RawCrash;
-use batch::{Batcher, RowPut};
+use crate::retry::{TransactionExecutor, TransactionOptions};
+use batch::Batcher;
 use client::{Connection, Row};
 use counts::CountState;
-use error::CallError;
 pub use inspect::{Family, FullRow, Rows};
-use merge::MergeScan;
+use merge::{MergeScan, Reader};
 use pool::Pool;
 use queue::QueueState;
-use schema::{Table, column};
+use removals::Removals;
+use schema::column;
 
 pub use fsck::QueueFsck;
+pub use tables::SchemaCheck;
 pub use traffic::TrafficTotals;
-
-/// A crash whose dumps are no larger goes to the server together with others.
-const SMALL_BYTES: u64 = 32 * 1024;
 
 /// Crashes in HBase: primary storage with a queue that any number of hosts share.
 #[derive(Debug)]
@@ -61,6 +63,12 @@ pub struct HBaseCrashStorage {
     batcher: Batcher,
     queue: QueueState,
     counts: CountState,
+    removals: Removals,
+    table_prefix: String,
+    /// Saves bring removed crashes back.
+    restores: bool,
+    /// How long scans wait for a server that goes away.
+    waits: TransactionExecutor,
 }
 
 impl HBaseCrashStorage {
@@ -73,6 +81,13 @@ impl HBaseCrashStorage {
             pool,
             queue,
             counts: CountState::default(),
+            removals: Removals::default(),
+            table_prefix: options.table_prefix.clone(),
+            restores: false,
+            waits: TransactionExecutor::new(
+                TransactionOptions::default(),
+                CancellationToken::new(),
+            ),
         }
     }
 
@@ -81,64 +96,22 @@ impl HBaseCrashStorage {
         self.pool.traffic()
     }
 
-    /// What is missing of the schema: names of tables, and of families as `table:family`.
-    pub async fn missing_tables(&self) -> Result<Vec<String>> {
-        let check = |connection: &mut Connection| {
-            let present = connection.tables()?;
-            let mut missing = Vec::new();
-            for table in schema::ALL {
-                if !present.iter().any(|name| name == table.name) {
-                    missing.push(table.name.to_owned());
-                    continue;
-                }
-                let families = connection.families(table)?;
-                let absent = table
-                    .families
-                    .iter()
-                    .filter(|(name, _)| !families.iter().any(|f| f == name));
-                missing.extend(absent.map(|(family, _)| format!("{}:{family}", table.name)));
-            }
-            Ok::<_, CallError>(missing)
-        };
-        Ok(self.pool.run(check).await?)
+    /// The same storage, whose long scans wait for a server that goes away as this says.
+    pub fn patient(self, transactions: &TransactionOptions) -> Self {
+        let waits = TransactionExecutor::new(transactions.clone(), CancellationToken::new());
+        Self { waits, ..self }
     }
 
-    /// Makes the tables that are missing, several at a time; tells their names. Tables that are
-    /// there stay as they are, so that it can be repeated.
-    pub async fn create_tables(&self) -> Result<Vec<&'static str>> {
-        let present = self.pool.run(|connection| connection.tables()).await?;
-        let missing = schema::ALL
-            .iter()
-            .filter(|t| !present.iter().any(|name| name == t.name));
-        let make = |table: &'static Table| {
-            let pool = self.pool.clone();
-            tokio::spawn(async move { pool.run(move |connection| connection.create(table)).await })
-        };
-        let mut made = Vec::new();
-        for (table, making) in missing
-            .map(|table| (table.name, make(table)))
-            .collect::<Vec<_>>()
-        {
-            // Unwrap safety: making a table does not panic.
-            making.await.unwrap()?;
-            debug!(table, "table made");
-            made.push(table);
-        }
-        Ok(made)
+    /// The same storage, whose saves bring back removed crashes, or refuse them.
+    pub fn restoring(self, restores: bool) -> Self {
+        Self { restores, ..self }
     }
 
-    /// Drops all tables of the schema that are there, with all that is in them.
-    pub async fn drop_tables(&self) -> Result<()> {
-        let present = self.pool.run(|connection| connection.tables()).await?;
-        for table in schema::ALL
-            .iter()
-            .filter(|t| present.iter().any(|name| name == t.name))
-        {
-            self.pool
-                .run(move |connection| connection.drop_table(table))
-                .await?;
+    fn reader(&self) -> Reader {
+        Reader {
+            pool: self.pool.clone(),
+            waits: self.waits.clone(),
         }
-        Ok(())
     }
 
     /// Writes the dumps of a crash and nothing else, with one call: what benchmarks compare with.
@@ -146,36 +119,18 @@ impl HBaseCrashStorage {
     pub async fn save_dumps_only(&self, id: &CrashId, dumps: &Dumps) -> Result<()> {
         let (id, dumps) = (*id, dumps.clone());
         let write = move |connection: &mut Connection| {
-            let (mut crash, _) = rows::raw_crash(&id, &RawCrash::default(), &dumps)?;
+            let (mut crash, _) = rows::raw_crash(
+                &id,
+                &RawCrash::default(),
+                &dumps,
+                id.save_timestamp_millis(),
+            )?;
             crash
                 .cells
                 .retain(|cell| cell.column.starts_with(column::DUMPS.as_bytes()));
-            let RowPut {
-                table,
-                row,
-                cells,
-                timestamp,
-            } = crash;
-            connection
-                .put(table, row, cells, timestamp)
-                .map_err(|error| error.about(&id))
+            connection.put(crash).map_err(|error| error.about(&id))
         };
         self.pool.run(write).await
-    }
-
-    /// A crash that was removed lies under a deletion until HBase compacts, and so does all that a
-    /// save writes of it: that must not pass for stored. A crash of today was hardly removed.
-    async fn must_be_visible(&self, id: &CrashId) -> Result<()> {
-        if id.date() == Timestamp::now().to_zoned(TimeZone::UTC).date() {
-            return Ok(());
-        }
-        match self.get(id, &[], "raw crash").await {
-            Err(error) if error.is_not_found() => Err(StorageError::refused(
-                id,
-                "it was removed from HBase, which shows it again only after a major compaction",
-            )),
-            other => other.map(drop),
-        }
     }
 
     /// Reads columns of a crash that must be there.
@@ -183,7 +138,7 @@ impl HBaseCrashStorage {
         let (id, columns) = (*id, columns.to_vec());
         let read = move |connection: &mut Connection| rows::get(connection, &id, &columns);
         self.pool
-            .run(read)
+            .read(read)
             .await?
             .ok_or_else(|| StorageError::not_found(&id, what))
     }
@@ -204,39 +159,10 @@ impl CrashStorage for HBaseCrashStorage {
     }
 
     async fn save_raw_crash(&self, id: &CrashId, raw: &RawCrash, dumps: &Dumps) -> Result<()> {
-        let crash_id = *id;
-        let about = |error: CallError| error.about(&crash_id);
-        let prepare = {
-            let (id, raw, dumps) = (*id, raw.clone(), dumps.clone());
-            move || rows::raw_crash(&id, &raw, &dumps)
-        };
-        let mut size = 0;
-        for dump in dumps.values() {
-            size += dump.size().unwrap_or(0);
+        match self.restores {
+            true => self.restore(id, raw, dumps).await,
+            false => self.save(id, raw, dumps).await,
         }
-        if size <= SMALL_BYTES {
-            let (crash, mut rows) = blocking(prepare).await?;
-            rows.insert(0, crash);
-            self.batcher.write(rows).await.map_err(about)?;
-            return self.must_be_visible(&crash_id).await;
-        }
-        // A connection first: no more large crashes in memory than there are connections.
-        let write = move |connection: &mut Connection| {
-            let (crash, rows) = prepare()?;
-            let RowPut {
-                table,
-                row,
-                cells,
-                timestamp,
-            } = crash;
-            connection
-                .put(table, row, cells, timestamp)
-                .map_err(|error| error.about(&crash_id))?;
-            Ok::<_, StorageError>(rows)
-        };
-        let rows = self.pool.run(write).await?;
-        self.batcher.write(rows).await.map_err(about)?;
-        self.must_be_visible(&crash_id).await
     }
 
     async fn save_processed(&self, id: &CrashId, processed: &ProcessedCrash) -> Result<()> {
@@ -262,7 +188,7 @@ impl CrashStorage for HBaseCrashStorage {
         let what = format!("dump {name}");
         let (id, column) = (*id, rows::dump_column(name));
         let read = move |connection: &mut Connection| rows::get(connection, &id, &[&column]);
-        let row = self.pool.run(read).await?;
+        let row = self.pool.read(read).await?;
         let dump = row.and_then(|row| rows::dumps(row).remove(name));
         dump.ok_or_else(|| StorageError::not_found(&id, what))
     }
@@ -279,6 +205,8 @@ impl CrashStorage for HBaseCrashStorage {
     }
 
     async fn remove(&self, id: &CrashId) -> Result<()> {
+        self.get(id, &[], "crash").await?;
+        self.removals.announce(&self.pool, id).await?;
         let id = *id;
         self.pool
             .run(move |connection| rows::remove(connection, &id))
@@ -300,7 +228,7 @@ impl CrashStorage for HBaseCrashStorage {
         let last = last.min(jiff::civil::date(2099, 12, 31));
         let (start, stop) = (yymmdd(first), format!("{}g", yymmdd(last)));
         let rows = MergeScan::new(
-            self.pool.clone(),
+            &self.reader(),
             &schema::CRASHES,
             &[column::OOID],
             &start,
@@ -308,7 +236,7 @@ impl CrashStorage for HBaseCrashStorage {
         );
         Ok(Box::new(rows.filter_map(|row| match row {
             Ok(row) => row.text(column::OOID)?.parse().ok().map(Ok),
-            Err(error) => Some(Err(error.into())),
+            Err(error) => Some(Err(error)),
         })))
     }
 }

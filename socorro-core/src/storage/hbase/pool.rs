@@ -4,12 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool::managed::{self, Metrics, Object, PoolError, RecycleError, RecycleResult};
+use tracing::debug;
 
 use super::client::Connection;
 use super::error::{CallError, CallResult};
 use super::traffic::{Traffic, TrafficTotals};
-use crate::storage::blocking;
 use crate::storage::open::HBaseOptions;
+use crate::storage::{StorageError, blocking};
+
+/// How long to wait before a read that failed is tried again.
+const READ_AGAIN_AFTER: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(1)];
 
 /// Runs calls on pooled connections.
 #[derive(Debug, Clone)]
@@ -95,6 +99,33 @@ impl Pool {
                 return result;
             }
         }
+    }
+
+    /// Runs calls that only read. After a failure of the moment they are tried again, a few times,
+    /// on a new connection.
+    pub(super) async fn read<T, F>(&self, work: F) -> CallResult<T>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Connection) -> CallResult<T> + Send + Sync + 'static,
+    {
+        let work = Arc::new(work);
+        let attempt = || {
+            let work = Arc::clone(&work);
+            self.run(move |connection| work(connection))
+        };
+        for wait in READ_AGAIN_AFTER {
+            match attempt().await {
+                Err(error) if error.is_of_the_moment() => {
+                    let error = StorageError::from(error);
+                    debug!(%error, "failed to read, trying again");
+                    tokio::time::sleep(wait).await;
+                    // Whatever broke this connection may have broken those that rest.
+                    self.0.retain(|_, _| false);
+                }
+                answer => return answer,
+            }
+        }
+        attempt().await
     }
 
     /// What went over all its connections.

@@ -1,6 +1,6 @@
 //! The queue in HBase: two tables of hints, and the claim in the crash row.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -9,6 +9,7 @@ use tokio::sync::Mutex;
 use tracing::{debug, info, warn};
 
 use super::HBaseCrashStorage;
+use super::batch::RowPut;
 use super::claim::{ClaimCell, Observed};
 use super::client::{Connection, Row, put};
 use super::error::CallResult;
@@ -37,6 +38,8 @@ struct Reading {
     waiting: Lane,
     requests_read: Option<Instant>,
     observed: Observed,
+    /// Claims of ours that may have been made although the call failed.
+    unsure: HashMap<CrashId, Vec<u8>>,
 }
 
 impl QueueState {
@@ -47,11 +50,18 @@ impl QueueState {
             waiting: Lane::salted(&schema::WAITING),
             requests_read: None,
             observed: Observed::new(lease),
+            unsure: HashMap::new(),
         };
         Self {
             owner,
             reading: Mutex::new(reading),
         }
+    }
+
+    /// As if claiming that crash with that cell had failed.
+    #[cfg(test)]
+    pub(super) async fn note_unsure(&self, id: CrashId, cell: Vec<u8>) {
+        self.reading.lock().await.unsure.insert(id, cell);
     }
 }
 
@@ -95,7 +105,7 @@ impl CrashQueue for HBaseCrashStorage {
         while let Some(hint) = self.next_hint(&mut reading).await?
             && met.insert((hint.table.name, hint.key.clone()))
         {
-            if let Some(claim) = self.try_claim(hint, &mut reading.observed).await? {
+            if let Some(claim) = self.try_claim(hint, &mut reading).await? {
                 return Ok(Some(Box::new(claim)));
             }
         }
@@ -106,7 +116,7 @@ impl CrashQueue for HBaseCrashStorage {
         let id = *id;
         let request = move |connection: &mut Connection| {
             let ooid = vec![put(column::OOID, id.as_str())];
-            connection.put(&schema::REQUESTED, row_key::crash(&id), ooid, None)
+            connection.put(RowPut::now(&schema::REQUESTED, row_key::crash(&id), ooid))
         };
         Ok(self.pool.run(request).await?)
     }
@@ -152,16 +162,12 @@ impl HBaseCrashStorage {
         let table = lane.table;
         lane.refill(|scan| {
             self.pool
-                .run(move |connection| connection.scan(table, &scan, &[column::OOID]))
+                .read(move |connection| connection.scan(table, &scan, &[column::OOID]))
         })
         .await
     }
 
-    async fn try_claim(
-        &self,
-        hint: Hint,
-        observed: &mut Observed,
-    ) -> CallResult<Option<HBaseClaim>> {
+    async fn try_claim(&self, hint: Hint, reading: &mut Reading) -> CallResult<Option<HBaseClaim>> {
         let id = hint.id;
         let read = move |connection: &mut Connection| {
             rows::get(
@@ -170,7 +176,7 @@ impl HBaseCrashStorage {
                 &[column::CLAIM, column::IS_PROCESSED, column::SUBMITTED],
             )
         };
-        let Some(row) = self.pool.run(read).await? else {
+        let Some(row) = self.pool.read(read).await? else {
             return self.without_crash(hint).await;
         };
         let is_processed = row.value(column::IS_PROCESSED) == Some(column::YES);
@@ -192,16 +198,22 @@ impl HBaseCrashStorage {
         }
         let old = row.value(column::CLAIM).unwrap_or_default().to_vec();
         let current = ClaimCell::parse(Some(&old));
-        if !current.is_free() {
-            if !observed.is_dead(&id, &old, Instant::now()) {
+        let is_ours = reading.unsure.remove(&id).is_some_and(|cell| cell == old);
+        if !current.is_free() && !is_ours {
+            if !reading.observed.is_dead(&id, &old, Instant::now()) {
                 return Ok(None);
             }
             info!(%id, claim = %String::from_utf8_lossy(&old), "taking over a crash whose processor died");
         }
-        let cell = ClaimCell::owned(&self.queue.owner, current.attempts() + 1);
+        // One that we have made without knowing it was no attempt yet.
+        let attempt = current.attempts() + u32::from(!is_ours);
+        let cell = ClaimCell::owned(&self.queue.owner, attempt);
         // Read before the claim: an error in between would leave the claim to nobody.
         let hints = self.all_hints(hint, &row).await?;
-        if !exchange(&self.pool, &id, old, &cell).await? {
+        reading.unsure.insert(id, cell.to_cell());
+        let is_mine = exchange(&self.pool, &id, old, &cell).await?;
+        reading.unsure.remove(&id);
+        if !is_mine {
             return Ok(None);
         }
         Ok(Some(HBaseClaim {
@@ -236,7 +248,7 @@ impl HBaseCrashStorage {
             move |connection: &mut Connection| connection.get(table, key.clone(), &[column::OOID]);
         let other = self
             .pool
-            .run(read)
+            .read(read)
             .await?
             .and_then(|row| Hint::of(table, row));
         Ok([other, Some(met)].into_iter().flatten().collect())
@@ -331,7 +343,7 @@ impl HBaseClaim {
         let read = move |connection: &mut Connection| {
             connection.get(&schema::CRASHES, row.clone(), &[column::CLAIM])
         };
-        let now = self.pool.run(read).await?.unwrap_or_default();
+        let now = self.pool.read(read).await?.unwrap_or_default();
         if now.value(column::CLAIM) == Some(pending.to_cell().as_slice()) {
             self.cell = pending.clone();
         }

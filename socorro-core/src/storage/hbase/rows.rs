@@ -53,12 +53,13 @@ fn process_type(raw: &RawCrash) -> Option<&str> {
     (is_short && process != DEFAULT_PROCESS).then_some(process)
 }
 
-/// The rows of a raw crash: its crash row, then those of the indices and the queue. Reads dumps that
-/// are files, and so blocks.
+/// The rows of a raw crash: its crash row, then those of the indices and the queue, all cells with
+/// that timestamp. Reads dumps that are files, and so blocks.
 pub(super) fn raw_crash(
     id: &CrashId,
     raw: &RawCrash,
     dumps: &Dumps,
+    timestamp: i64,
 ) -> Result<(RowPut, Vec<RowPut>)> {
     let accepted = raw.throttle_result() == ThrottleResult::Accept;
     let submitted = row_key::submitted(raw.submitted(id));
@@ -82,12 +83,11 @@ pub(super) fn raw_crash(
             .map_err(|error| unreadable(id, name, dump, error))?;
         cells.push(put(&dump_column(name), bytes));
     }
-    let timestamp = Some(id.save_timestamp_millis());
     let row = |table, row: Vec<u8>, cells| RowPut {
         table,
         row,
         cells,
-        timestamp,
+        timestamp: Some(timestamp),
     };
     let ooid = || vec![put(column::OOID, id.as_str())];
     let by_time = row_key::by_time(id.as_str(), &submitted);
@@ -199,7 +199,7 @@ pub(super) fn save_processed(
         cells.push(put(column::STALE_SIGNATURE, old));
     }
     connection
-        .put(&schema::CRASHES, row_key::crash(id), cells, None)
+        .put(RowPut::now(&schema::CRASHES, row_key::crash(id), cells))
         .map_err(about)?;
     settle_signature(connection, id).map_err(about)
 }
@@ -213,12 +213,7 @@ pub(super) fn settle_signature(connection: &mut Connection, id: &CrashId) -> Cal
         return Ok(());
     };
     if let Some(signature) = row.value(column::SIGNATURE) {
-        let row = |table, row| RowPut {
-            table,
-            row,
-            cells: vec![put(column::OOID, id.as_str())],
-            timestamp: None,
-        };
+        let row = |table, row| RowPut::now(table, row, vec![put(column::OOID, id.as_str())]);
         let rows = [
             row(&schema::SIGNATURES, row_key::by_signature(id, signature)),
             row(

@@ -77,6 +77,8 @@ pub(crate) mod column {
     pub(crate) const IS_ACCEPTED: &str = "flags:legacy_processing";
     /// Who works on the crash (ours; see `claim.rs`).
     pub(crate) const CLAIM: &str = "flags:claim";
+    /// When a removed crash began to be restored, by its timestamp (ours; see `save.rs`).
+    pub(crate) const RESTORED: &str = "flags:restored";
     /// The processed crash.
     pub(crate) const PROCESSED_CRASH: &str = "processed_data:json";
     /// The signature, [`NO_SIGNATURE`] or [`EMPTY_SIGNATURE`].
@@ -85,11 +87,15 @@ pub(crate) mod column {
     pub(crate) const STALE_SIGNATURE: &str = "processed_data:stale_signature";
     /// The family of the dumps. In specs a family goes without a colon.
     pub(crate) const DUMPS: &str = "raw_data";
+    /// Where a check of the schema tries how large a cell may be.
+    pub(crate) const PROBE: &str = "raw_data:probe";
 
     /// In the index by time: the process type, where it is not the default (ours).
     pub(crate) const PROCESS_TYPE: &str = "ids:process_type";
     /// In `metrics`: something in that period is to be counted again (ours).
     pub(crate) const DIRTY: &str = "counters:dirty";
+    /// In `metrics`: crashes of that day are being removed (ours; see `removals.rs`).
+    pub(crate) const REMOVED: &str = "counters:removed";
     /// In `metrics`: who counts (ours).
     pub(crate) const KEEPER: &str = "counters:keeper";
 

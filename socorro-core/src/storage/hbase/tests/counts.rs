@@ -90,12 +90,7 @@ async fn counts_are_exact_whatever_was_repeated_and_cut_short() {
 #[tokio::test]
 async fn one_process_counts_at_a_time() {
     let Some(one) = own().await else { return };
-    let two = HBaseCrashStorage {
-        pool: one.pool.clone(),
-        batcher: one.batcher.clone(),
-        queue: QueueState::new("web2", LEASE),
-        counts: CountState::default(),
-    };
+    let two = beside(&one);
     let (id, raw, dumps) = crash(ThrottleResult::Accept);
     one.save_raw_crash(&id, &raw, &dumps).await.unwrap();
     one.keep_counts().await.unwrap();
