@@ -269,7 +269,7 @@ public class Tables {
     String prefix = "";
     Compression.Algorithm compression = Compression.Algorithm.GZ;
     long mobThreshold = 100 << 10;
-    long maxCell = 64 << 20;
+    long maxCell = 65 << 20;
     int ttlDays = 0;
     boolean dryRun = false;
     boolean alter = false;

@@ -62,6 +62,67 @@ fn hbase_killed_in_the_middle_of_a_move_and_started_again_loses_and_doubles_noth
     assert!(processor.stop().success());
 }
 
+#[test]
+fn hbase_killed_in_the_middle_of_processing_costs_no_crash_an_attempt() {
+    let Some(hbase) = OwnHBase::start() else {
+        return;
+    };
+    let site = Site::at_hbase(&hbase.address);
+    let ids = fill_spool(&site, 400, 1_000);
+    site.run_mover();
+    let args = ["run", "--set", "hbase.socket_timeout=5s"];
+    // Two, so that each sees claims of the other that nobody can renew.
+    let mut processors = [(); 2].map(|()| site.start("processor", &args));
+    for processor in &mut processors {
+        processor.wait_for_log(" processed ");
+    }
+    hbase.kill();
+    for processor in &mut processors {
+        processor.wait_for_log("can't ");
+    }
+    hbase.start_again();
+    for id in &ids {
+        site.processed(id);
+    }
+    for processor in processors {
+        let log = processor.log();
+        let attempts = log.split_whitespace().filter(|w| w.starts_with("attempt="));
+        assert_eq!(attempts.clone().find(|word| *word != "attempt=1"), None);
+        assert!(attempts.count() > 0);
+        assert!(processor.stop().success());
+    }
+}
+
+#[test]
+fn a_long_copy_waits_for_an_hbase_killed_in_the_middle_and_copies_all() {
+    let Some(hbase) = OwnHBase::start() else {
+        return;
+    };
+    let site = Site::at_hbase(&hbase.address);
+    let ids = fill_spool(&site, 400, 20_000);
+    site.run_mover();
+    let mut copy = site.start(
+        "socorro",
+        &[
+            "copy",
+            "--from=hbase",
+            "--to=filesystem",
+            "--set=transactions.backoff=endless",
+        ],
+    );
+    let target = site.spool().with_file_name("std");
+    wait_for("the copy to begin", || target.exists().then_some(()));
+    hbase.kill();
+    copy.wait_for_log("will try again");
+    hbase.start_again();
+    assert!(copy.wait().success(), "{}", copy.log());
+    let files = "--set=storage.class=FileSystemCrashStorage";
+    for (place, id) in ids.iter().enumerate() {
+        let dump = site.run("socorro", &["get_dump", id.as_str(), files]);
+        assert!(dump.stdout == noise_of(place, 20_000), "{id}");
+    }
+}
+
 /// With the thrift crate's own buffered reading, a read that a signal interrupts delivers old bytes
 /// again.
 #[test]

@@ -210,6 +210,31 @@ mod tests {
             message: Some("KeyValue size too large".into()),
         };
         assert_eq!(blame(too_large), Blame::Crash);
+        assert_eq!(blame(io(TOO_LARGE, false)), Blame::Crash);
+    }
+
+    /// As region servers of HBase 2.6.1 say it, through `mutateRow`.
+    const TOO_LARGE: &str = "org.apache.hadoop.hbase.DoNotRetryIOException: \
+        org.apache.hadoop.hbase.DoNotRetryIOException: \
+        Cell[02611010bb51c2a-5a02-4a3d-9a0d-0a4d42261101/raw_data:dump/1793404800000/Put/vlen=5000000/seqid=0] \
+        with size 5000079 exceeds limit of 4000000 bytes";
+
+    #[test]
+    fn a_refusal_for_the_size_names_the_setting_that_refused() {
+        let of = |error: Box<dyn std::error::Error + Send + Sync>| {
+            CallError::new("save", &thrift::Error::User(error)).refusing_setting()
+        };
+        let server = generated::IOError {
+            message: Some(TOO_LARGE.into()),
+            can_retry: Some(false),
+        };
+        assert!(of(Box::new(server)).unwrap().starts_with("hbase.server."));
+        let client = generated::IllegalArgument {
+            message: Some("KeyValue size too large".into()),
+        };
+        assert!(of(Box::new(client)).unwrap().starts_with("hbase.client."));
+        let other = generated::IllegalArgument { message: None };
+        assert_eq!(of(Box::new(other)), None);
     }
 
     #[test]
