@@ -65,7 +65,8 @@ pub trait CrashStorage: fmt::Debug + Send + Sync + 'static {
 
     /// Stores a raw crash with its dumps, and queues it where the storage has a queue and
     /// throttling accepted the crash. A crash that is already there stays as it is: repeating a
-    /// save does not queue again what was processed since.
+    /// save does not queue again what was processed since. One that was removed is stored anew, or
+    /// refused: a save that succeeds can be read back.
     async fn save_raw_crash(&self, id: &CrashId, raw: &RawCrash, dumps: &Dumps) -> Result<()>;
 
     /// Stores a processed crash in place of an earlier one. The queue is not concerned:

@@ -351,6 +351,16 @@ impl HBaseClaim {
         Ok(())
     }
 
+    /// Whether this very result is what the crash row has. It names its processor and its time.
+    async fn is_stored(&self, processed: &ProcessedCrash) -> CallResult<bool> {
+        let id = self.id;
+        let read = move |connection: &mut Connection| {
+            rows::get(connection, &id, &[column::PROCESSED_CRASH])
+        };
+        let row = self.pool.read(read).await?.unwrap_or_default();
+        Ok(row.value(column::PROCESSED_CRASH) == Some(processed.to_json().as_slice()))
+    }
+
     async fn dequeue(&self) -> Result<()> {
         let hints = self.hints.clone();
         let delete = move |connection: &mut Connection| {
@@ -380,13 +390,20 @@ impl Claim for HBaseClaim {
             self.dequeue().await?;
             return Ok(Finish::Stored);
         }
-        if !self.change(self.cell.saving()).await? {
+        let id = self.id;
+        if self.change(self.cell.saving()).await? {
+            let processed = processed.clone();
+            self.pool
+                .run(move |connection| rows::save_processed(connection, &id, &processed))
+                .await?;
+        } else if self.is_stored(processed).await? {
+            // By an earlier try, whose answer was lost.
+            self.pool
+                .run(move |connection| rows::settle_signature(connection, &id))
+                .await?;
+        } else {
             return Ok(Finish::TakenOver);
         }
-        let (id, processed) = (self.id, processed.clone());
-        self.pool
-            .run(move |connection| rows::save_processed(connection, &id, &processed))
-            .await?;
         self.stored = true;
         self.dequeue().await?;
         Ok(Finish::Stored)

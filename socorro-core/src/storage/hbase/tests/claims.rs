@@ -203,3 +203,22 @@ async fn a_claim_made_by_a_call_that_failed_is_ours_at_the_next_look_and_counts_
     assert_eq!((mine.id(), mine.attempt()), (id, 1));
     store.drop_tables().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_result_stored_by_a_call_that_failed_counts_as_stored() {
+    let Some(store) = own().await else { return };
+    let (id, raw, dumps) = crash(ThrottleResult::Accept);
+    store.save_raw_crash(&id, &raw, &dumps).await.unwrap();
+    let mut mine = claim(&store).await.unwrap();
+    // As after a call that the server carried out, and whose answer was lost.
+    store.save_processed(&id, &processed("f")).await.unwrap();
+    assert_eq!(mine.finish(&processed("f")).await.unwrap(), Finish::Stored);
+    let by_time = row_key::by_time(
+        id.as_str(),
+        raw.get_str(field::SUBMITTED_TIMESTAMP).unwrap(),
+    );
+    for table in [&schema::WAITING, &schema::UNPROCESSED] {
+        assert!(!has_row(&store, table, by_time.clone()).await);
+    }
+    store.drop_tables().await.unwrap();
+}

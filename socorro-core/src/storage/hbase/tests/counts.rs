@@ -30,8 +30,8 @@ async fn count(store: &HBaseCrashStorage) {
 #[tokio::test]
 async fn counts_are_exact_whatever_was_repeated_and_cut_short() {
     let Some(store) = own().await else { return };
-    let mut crashes: Vec<_> = (0..12).map(|_| crash(ThrottleResult::Accept)).collect();
-    crashes.extend((0..5).map(|_| crash(ThrottleResult::Defer)));
+    let mut crashes: Vec<_> = (0..5).map(|_| crash(ThrottleResult::Defer)).collect();
+    crashes.extend((0..12).map(|_| crash(ThrottleResult::Accept)));
     for (place, (_, raw, _)) in crashes.iter_mut().enumerate() {
         raw.set(
             field::SUBMITTED_TIMESTAMP,
@@ -39,6 +39,9 @@ async fn counts_are_exact_whatever_was_repeated_and_cut_short() {
         );
     }
     crashes[0].1.set("ProcessType", "plugin");
+    crashes[1].1.set("ProcessType", "plugin");
+    crashes[1].1.set("HangID", "hang");
+    crashes[2].1.set("HangID", "hang");
     let save = |range: std::ops::Range<usize>| {
         let (store, crashes) = (&store, &crashes);
         async move {
@@ -50,6 +53,9 @@ async fn counts_are_exact_whatever_was_repeated_and_cut_short() {
     save(0..10).await;
     save(0..10).await;
     store.keep_counts().await.unwrap();
+    let queues = store.metrics("crash_report_queue").await.unwrap();
+    assert_eq!(queues["current_unprocessed_size"], 10);
+    assert_eq!(queues["current_legacy_unprocessed_size"], 5);
     // A save of which only the crash row arrived before its mover was killed, and then the next run.
     let (id, raw, dumps) = &crashes[11];
     store.save_dumps_only(id, dumps).await.unwrap();
@@ -79,11 +85,20 @@ async fn counts_are_exact_whatever_was_repeated_and_cut_short() {
             "{period}"
         );
         assert_eq!(of("submitted_oop_plugin_crash_reports"), 1, "{period}");
+        assert_eq!(of("submitted_crash_report_hang_pairs"), 1, "{period}");
     }
     let minute = store.metrics("2026-11-22T04:03").await.unwrap();
     assert_eq!(minute["submitted_crash_reports"], 1);
     let signatures = store.signature_counts(crashes[0].0.date()).await.unwrap();
     assert_eq!((signatures["old"], signatures["new"]), (2, 4));
+
+    // What was submitted stays submitted; a signature has the crashes that are there.
+    store.remove(&crashes[3].0).await.unwrap();
+    count(&store).await;
+    let minute = store.metrics("2026-11-22T04:03").await.unwrap();
+    assert_eq!(minute["submitted_crash_reports"], 1);
+    let signatures = store.signature_counts(crashes[0].0.date()).await.unwrap();
+    assert_eq!((signatures["old"], signatures["new"]), (2, 3));
     store.drop_tables().await.unwrap();
 }
 
