@@ -158,3 +158,36 @@ fn a_missing_table_sets_nothing_aside() {
     assert_eq!(site.spooled(), before);
     assert!(site.run_mover().starts_with("moved 5 crashes"));
 }
+
+#[test]
+fn a_crash_that_was_removed_from_hbase_meanwhile_is_set_aside_and_not_lost() {
+    let Some(site) = Site::on_hbase() else { return };
+    for dump_bytes in [1_000, 100_000] {
+        let id = fill_spool(&site, 1, dump_bytes)[0];
+        // As if the mover had been killed before it removed the source.
+        let kept = site.spool().with_file_name("kept");
+        let mut copy = std::process::Command::new("cp");
+        let copied = copy.arg("-a").arg(site.spool()).arg(&kept).status();
+        assert!(copied.unwrap().success());
+        site.run_mover();
+        site.run("socorro", &["remove", id.as_str()]);
+        std::fs::remove_dir_all(site.spool()).unwrap();
+        std::fs::rename(kept, site.spool()).unwrap();
+
+        let output = site.command("crashmover", &[]).output().unwrap();
+        assert_eq!(output.status.code(), Some(75));
+        let left = site.spooled();
+        let in_rejected = |end: &str| {
+            let name = format!("{id}.{end}");
+            left.iter()
+                .find(|path| path.ends_with(&name))
+                .filter(|path| path.starts_with(site.spool().join("rejected")))
+                .unwrap_or_else(|| panic!("no {name} set aside: {left:?}"))
+        };
+        in_rejected("json");
+        in_rejected("dump");
+        let reason = std::fs::read_to_string(in_rejected("reason")).unwrap();
+        assert!(reason.contains("removed from HBase"), "{reason}");
+        std::fs::remove_dir_all(site.spool().join("rejected")).unwrap();
+    }
+}

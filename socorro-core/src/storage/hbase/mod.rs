@@ -2,7 +2,7 @@
 //!
 //! `schema` has the tables, `tables` makes and checks them, `row_key` has their keys, `rows` what is
 //! written for a crash and in which order, `save` how it gets there and `removals` how not unseen;
-//! `queue`, `lane` and `claim` how processors share the work, `pool` and `client` the way to the
+//! `queue`, `lane`, `claim` and `owned` how processors share the work, `pool` and `client` the way to the
 //! server, `error` what its failures mean, `pager` and `merge` scans, `inspect` what operators may
 //! look at.
 
@@ -16,6 +16,7 @@ mod generated;
 mod inspect;
 mod lane;
 mod merge;
+mod owned;
 mod pager;
 mod pool;
 mod queue;

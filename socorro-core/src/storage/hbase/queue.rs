@@ -14,12 +14,11 @@ use super::claim::{ClaimCell, Observed};
 use super::client::{Connection, Row, put};
 use super::error::CallResult;
 use super::lane::Lane;
-use super::pool::Pool;
+use super::owned::{HBaseClaim, exchange};
 use super::schema::{self, Table, column};
 use super::{row_key, rows};
 use crate::crash_id::CrashId;
-use crate::processed_crash::ProcessedCrash;
-use crate::storage::{Claim, CrashIds, CrashQueue, Finish, Result};
+use crate::storage::{Claim, CrashIds, CrashQueue, Result};
 
 /// Requests are looked for at least that often, whatever else waits.
 const PRIORITY_EVERY: Duration = Duration::from_millis(250);
@@ -67,7 +66,7 @@ impl QueueState {
 
 /// A queue row: a hint that a crash waits.
 #[derive(Debug, Clone)]
-struct Hint {
+pub(super) struct Hint {
     table: &'static Table,
     key: Vec<u8>,
     id: CrashId,
@@ -90,7 +89,7 @@ impl Hint {
         self.table.name == schema::REQUESTED.name
     }
 
-    fn delete(&self, connection: &mut Connection) -> CallResult<()> {
+    pub(super) fn delete(&self, connection: &mut Connection) -> CallResult<()> {
         connection.delete(self.table, self.key.clone(), Some(self.timestamp))
     }
 }
@@ -216,14 +215,7 @@ impl HBaseCrashStorage {
         if !is_mine {
             return Ok(None);
         }
-        Ok(Some(HBaseClaim {
-            pool: self.pool.clone(),
-            id,
-            cell,
-            pending: None,
-            hints,
-            stored: false,
-        }))
+        Ok(Some(HBaseClaim::new(&self.pool, id, cell, hints)))
     }
 
     /// A hint of a crash that is not there: a request waits for its crash a day or two; everything
@@ -266,151 +258,4 @@ const HOUR_MILLIS: i64 = 3_600_000;
 fn take(lane: &mut Lane) -> Option<Hint> {
     let table = lane.table;
     std::iter::from_fn(|| lane.rows.pop_front()).find_map(|row| Hint::of(table, row))
-}
-
-/// Puts a claim in the place of another; says whether it is there now. Carried out twice, it says
-/// so both times: the nonce tells whose value is there.
-pub(super) async fn exchange(
-    pool: &Pool,
-    id: &CrashId,
-    old: Vec<u8>,
-    new: &ClaimCell,
-) -> CallResult<bool> {
-    let (id, new) = (*id, new.to_cell());
-    pool.run(move |connection| {
-        let (row, old, new) = (row_key::crash(&id), old.clone(), new.clone());
-        let was_absent = old.is_empty();
-        let done = connection.check_and_put(
-            &schema::CRASHES,
-            row.clone(),
-            column::CLAIM,
-            old,
-            new.clone(),
-        )?;
-        if done && !was_absent {
-            return Ok(true);
-        }
-        let now = connection.get(
-            &schema::CRASHES,
-            row.clone(),
-            &[column::CLAIM, column::OOID],
-        )?;
-        let Some(now) = now else { return Ok(false) };
-        if now.value(column::OOID).is_none() {
-            // The crash was removed meanwhile, and an empty expected value matches an absent row:
-            // don't leave a ghost of it. Only the cell: a save of the crash may be under way.
-            connection.delete_cell(&schema::CRASHES, row, column::CLAIM)?;
-            return Ok(false);
-        }
-        Ok(now.value(column::CLAIM) == Some(new.as_slice()))
-    })
-    .await
-}
-
-/// A claim on a crash in HBase.
-#[derive(Debug)]
-struct HBaseClaim {
-    pool: Pool,
-    id: CrashId,
-    /// The exact value of the claim cell.
-    cell: ClaimCell,
-    /// What it may be instead: a change whose outcome is unknown.
-    pending: Option<ClaimCell>,
-    /// The queue rows to delete at the end.
-    hints: Vec<Hint>,
-    /// The result is stored and the cell free again: only the queue rows remain to be deleted.
-    stored: bool,
-}
-
-impl HBaseClaim {
-    /// Changes the claim cell from our last value; `false` if it is no longer ours.
-    async fn change(&mut self, next: ClaimCell) -> Result<bool> {
-        self.learn_what_became_of_the_last_change().await?;
-        self.pending = Some(next.clone());
-        let changed = exchange(&self.pool, &self.id, self.cell.to_cell(), &next).await?;
-        self.pending = None;
-        if changed {
-            self.cell = next;
-        }
-        Ok(changed)
-    }
-
-    async fn learn_what_became_of_the_last_change(&mut self) -> Result<()> {
-        let Some(pending) = &self.pending else {
-            return Ok(());
-        };
-        let row = row_key::crash(&self.id);
-        let read = move |connection: &mut Connection| {
-            connection.get(&schema::CRASHES, row.clone(), &[column::CLAIM])
-        };
-        let now = self.pool.read(read).await?.unwrap_or_default();
-        if now.value(column::CLAIM) == Some(pending.to_cell().as_slice()) {
-            self.cell = pending.clone();
-        }
-        self.pending = None;
-        Ok(())
-    }
-
-    /// Whether this very result is what the crash row has. It names its processor and its time.
-    async fn is_stored(&self, processed: &ProcessedCrash) -> CallResult<bool> {
-        let id = self.id;
-        let read = move |connection: &mut Connection| {
-            rows::get(connection, &id, &[column::PROCESSED_CRASH])
-        };
-        let row = self.pool.read(read).await?.unwrap_or_default();
-        Ok(row.value(column::PROCESSED_CRASH) == Some(processed.to_json().as_slice()))
-    }
-
-    async fn dequeue(&self) -> Result<()> {
-        let hints = self.hints.clone();
-        let delete = move |connection: &mut Connection| {
-            hints.iter().try_for_each(|hint| hint.delete(connection))
-        };
-        Ok(self.pool.run(delete).await?)
-    }
-}
-
-#[async_trait]
-#[deny(clippy::missing_trait_methods)]
-impl Claim for HBaseClaim {
-    fn id(&self) -> CrashId {
-        self.id
-    }
-
-    fn attempt(&self) -> u32 {
-        self.cell.attempts()
-    }
-
-    async fn renew(&mut self) -> Result<bool> {
-        self.change(self.cell.renewed()).await
-    }
-
-    async fn finish(&mut self, processed: &ProcessedCrash) -> Result<Finish> {
-        if self.stored {
-            self.dequeue().await?;
-            return Ok(Finish::Stored);
-        }
-        let id = self.id;
-        if self.change(self.cell.saving()).await? {
-            let processed = processed.clone();
-            self.pool
-                .run(move |connection| rows::save_processed(connection, &id, &processed))
-                .await?;
-        } else if self.is_stored(processed).await? {
-            // By an earlier try, whose answer was lost.
-            self.pool
-                .run(move |connection| rows::settle_signature(connection, &id))
-                .await?;
-        } else {
-            return Ok(Finish::TakenOver);
-        }
-        self.stored = true;
-        self.dequeue().await?;
-        Ok(Finish::Stored)
-    }
-
-    async fn release(&mut self) -> Result<()> {
-        let attempts = self.cell.attempts() - 1;
-        self.change(ClaimCell::Free { attempts }).await.map(drop)
-    }
 }

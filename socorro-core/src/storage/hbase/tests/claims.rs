@@ -172,7 +172,7 @@ async fn claiming_a_removed_crash_of_socorro_2x_leaves_no_ghost() {
         .map_err(show)
         .unwrap();
     assert!(
-        !queue::exchange(&store.pool, &id, vec![], &ClaimCell::owned("me", 1))
+        !owned::exchange(&store.pool, &id, vec![], &ClaimCell::owned("me", 1))
             .await
             .map_err(show)
             .unwrap()
