@@ -52,6 +52,7 @@ impl Site {
              [filesystem]\nstandard = \"{root}/std\"\ndeferred = \"{root}/def\"\nprocessed = \"{root}/pro\"\n\
              [transactions]\ndelays = [\"1s\", \"2s\", \"5s\"]\n\
              [collector]\nlisten = \"127.0.0.1:0\"\nmetrics_listen = \"127.0.0.1:0\"\n\
+             max_inflated_bytes = 33554432\n\
              [processor]\nsymbols = [\"{}\"]\npoll_interval = \"200ms\"\nrenew_interval = \"1s\"\n\
              [web]\nlisten = \"127.0.0.1:0\"\ntoken_file = \"{root}/web-token\"\n",
             fixtures::symbols().display(),

@@ -41,10 +41,10 @@ async fn create(cli: &Cli, hbase: &HBaseCrashStorage) -> Result<ExitCode, Error>
     let made = hbase.create_tables().await?;
     let found = hbase.check_tables().await?;
     let alter = hbase.alter_commands(&found);
-    let mut lines: Vec<_> = made.iter().map(|table| format!("made {table}")).collect();
-    if lines.is_empty() {
-        lines.push("all tables are there".into());
-    }
+    let mut lines = vec![match made.as_slice() {
+        [] => "all tables are there".to_owned(),
+        made => format!("made: {}", made.join(", ")),
+    }];
     lines.extend(hints(&alter));
     let value = json!({
         "made": made,
