@@ -13,7 +13,7 @@ use super::client::{Connection, Row, put};
 use super::error::CallResult;
 use super::merge::MergeScan;
 use super::schema::{self, Table, column};
-use super::{HBaseCrashStorage, Result, rows};
+use super::{HBaseCrashStorage, Result, results, rows};
 use crate::crash_id::CrashId;
 use crate::storage::{StorageError, blocking};
 
@@ -139,7 +139,7 @@ fn mend_stale(
     }
     if repair {
         if let Some(id) = &id {
-            rows::settle_signature(connection, id)?;
+            results::settle_signature(connection, id)?;
         }
         let read_at = hint.cells.values().map(|cell| cell.timestamp).max();
         connection.delete(table, hint.key.clone(), read_at)?;

@@ -1,10 +1,11 @@
 //! [`HBaseCrashStorage`]: crashes in HBase, through its Thrift1 server.
 //!
-//! `schema` has the tables, `tables` makes and checks them, `row_key` has their keys, `rows` what is
-//! written for a crash and in which order, `save` how it gets there and `removals` how not unseen;
-//! `queue`, `lane`, `claim` and `owned` how processors share the work, `pool` and `client` the way to the
-//! server, `error` what its failures mean, `pager` and `merge` scans, `inspect` what operators may
-//! look at.
+//! `schema` has the tables, `tables` makes and checks them, `row_key` has their keys; `rows` and
+//! `results` say what is written for a crash and in which order, `save` how it gets there, `batch` how
+//! many go together, and `removals` how none goes unseen. `queue`, `lane`, `claim` and `owned` are how
+//! processors share the work, `counts` and `fsck` how its numbers and rows are kept right. `pool` and
+//! `client` are the way to the server, `error` what its failures mean, `pager` and `merge` scans,
+//! `inspect` what operators may look at.
 
 mod batch;
 mod claim;
@@ -21,6 +22,7 @@ mod pager;
 mod pool;
 mod queue;
 mod removals;
+mod results;
 mod row_key;
 mod rows;
 mod save;
@@ -169,7 +171,7 @@ impl CrashStorage for HBaseCrashStorage {
     async fn save_processed(&self, id: &CrashId, processed: &ProcessedCrash) -> Result<()> {
         let (id, processed) = (*id, processed.clone());
         self.pool
-            .run(move |connection| rows::save_processed(connection, &id, &processed))
+            .run(move |connection| results::save_processed(connection, &id, &processed))
             .await
     }
 

@@ -8,7 +8,7 @@ use super::error::CallResult;
 use super::pool::Pool;
 use super::queue::Hint;
 use super::schema::{self, column};
-use super::{row_key, rows};
+use super::{results, row_key, rows};
 use crate::crash_id::CrashId;
 use crate::processed_crash::ProcessedCrash;
 use crate::storage::{Claim, Finish, Result};
@@ -152,12 +152,12 @@ impl Claim for HBaseClaim {
         if self.change(self.cell.saving()).await? {
             let processed = processed.clone();
             self.pool
-                .run(move |connection| rows::save_processed(connection, &id, &processed))
+                .run(move |connection| results::save_processed(connection, &id, &processed))
                 .await?;
         } else if self.is_stored(processed).await? {
             // By an earlier try, whose answer was lost.
             self.pool
-                .run(move |connection| rows::settle_signature(connection, &id))
+                .run(move |connection| results::settle_signature(connection, &id))
                 .await?;
         } else {
             return Ok(Finish::TakenOver);

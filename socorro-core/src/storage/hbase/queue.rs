@@ -16,7 +16,7 @@ use super::error::CallResult;
 use super::lane::Lane;
 use super::owned::{HBaseClaim, exchange};
 use super::schema::{self, Table, column};
-use super::{row_key, rows};
+use super::{results, row_key, rows};
 use crate::crash_id::CrashId;
 use crate::storage::{Claim, CrashIds, CrashQueue, Result};
 
@@ -184,7 +184,7 @@ impl HBaseCrashStorage {
             debug!(%id, "already processed, taken off the queue");
             let hints = self.all_hints(hint, &row).await?;
             let settle = move |connection: &mut Connection| {
-                rows::settle_signature(connection, &id)?;
+                results::settle_signature(connection, &id)?;
                 hints.iter().try_for_each(|hint| hint.delete(connection))
             };
             self.pool.run(settle).await?;

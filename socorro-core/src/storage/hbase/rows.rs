@@ -1,28 +1,23 @@
-//! What is written and read for one crash: its row, its index rows, its queue rows.
+//! What is written, read and removed of one raw crash: its row, its index rows, its queue rows.
 //!
-//! **Saving.** One atomic, puts-only write of the crash row, then the index rows, the queue row
-//! last; rows of several crashes go together (`batch`). Every cell carries [`CrashId::save_timestamp_millis`]: a save repeated, or carried out by
-//! the server minutes after its call timed out, is older than all that happened since.
-//!
-//! **Processing.** One atomic, puts-only write of the result, then the signature's index row, then
-//! the queue rows are deleted up to the timestamp at which they were read, so that a request made
-//! meanwhile survives.
+//! One atomic, puts-only write of the crash row, then the index rows, the queue row last; rows of
+//! several crashes go together (`batch`). Every cell carries [`CrashId::save_timestamp_millis`]: a save
+//! repeated, or carried out by the server minutes after its call timed out, is older than all that
+//! happened since. (A restore has another timestamp: `save`.)
 
 use std::io;
 
-use super::batch::{self, RowPut};
+use super::batch::RowPut;
+use super::claim::FREE;
 use super::client::{Connection, Row, put};
 use super::counts;
 use super::error::{CallError, CallResult};
-use super::row_key;
 use super::schema::{self, column};
+use super::{results, row_key};
 use crate::crash_id::CrashId;
 use crate::dumps::{Dump, DumpName, Dumps, MAIN_DUMP_ALIAS};
-use crate::processed_crash::{ProcessedCrash, key};
 use crate::raw_crash::{RawCrash, ThrottleResult, parse_timestamp};
 use crate::storage::{Result, StorageError};
-
-use super::claim::FREE;
 
 /// The column of a dump.
 pub(super) fn dump_column(name: &DumpName) -> String {
@@ -165,103 +160,6 @@ pub(super) fn dumps(row: Row) -> Dumps {
     row.cells.into_iter().filter_map(dump).collect()
 }
 
-/// Stores a processed crash beside its raw crash and marks it processed and free; then brings the
-/// index by signature up to date.
-pub(super) fn save_processed(
-    connection: &mut Connection,
-    id: &CrashId,
-    processed: &ProcessedCrash,
-) -> Result<()> {
-    let about = |error: CallError| error.about(id);
-    let row = get(connection, id, &SIGNATURE_COLUMNS).map_err(about)?;
-    let row = row.ok_or_else(|| StorageError::not_found(id, "raw crash"))?;
-    // Only its index row: a cell written within a millisecond of its deletion stays hidden.
-    delete_stale_index_row(connection, id, &row).map_err(about)?;
-    let signature = match processed.signature() {
-        None => column::NO_SIGNATURE,
-        Some("") => column::EMPTY_SIGNATURE,
-        Some(signature) => signature,
-    };
-    let mut cells = vec![
-        put(column::PROCESSED_CRASH, processed.to_json()),
-        put(column::SIGNATURE, signature),
-        put(column::IS_PROCESSED, column::YES),
-        put(
-            column::PROCESSED_AT,
-            processed.get_str(key::COMPLETED).unwrap_or_default(),
-        ),
-        put(column::CLAIM, FREE),
-    ];
-    let old = row
-        .value(column::SIGNATURE)
-        .filter(|old| *old != signature.as_bytes());
-    if let Some(old) = old {
-        cells.push(put(column::STALE_SIGNATURE, old));
-    }
-    connection
-        .put(RowPut::now(&schema::CRASHES, row_key::crash(id), cells))
-        .map_err(about)?;
-    settle_signature(connection, id).map_err(about)
-}
-
-const SIGNATURE_COLUMNS: [&str; 2] = [column::SIGNATURE, column::STALE_SIGNATURE];
-
-/// Brings the index by signature up to date with what the crash row says: after processing, and for
-/// a processor that was killed before it could.
-pub(super) fn settle_signature(connection: &mut Connection, id: &CrashId) -> CallResult<()> {
-    let Some(row) = get(connection, id, &SIGNATURE_COLUMNS)? else {
-        return Ok(());
-    };
-    if let Some(signature) = row.value(column::SIGNATURE) {
-        let row = |table, row| RowPut::now(table, row, vec![put(column::OOID, id.as_str())]);
-        let rows = [
-            row(&schema::SIGNATURES, row_key::by_signature(id, signature)),
-            row(
-                &schema::DAY_SIGNATURES,
-                row_key::by_day_and_signature(id, signature),
-            ),
-            counts::signature(id, signature),
-        ];
-        batch::write(connection, &rows)?;
-    }
-    forget_stale_signature(connection, id, &row)
-}
-
-fn forget_stale_signature(connection: &mut Connection, id: &CrashId, row: &Row) -> CallResult<()> {
-    delete_stale_index_row(connection, id, row)?;
-    match row.value(column::STALE_SIGNATURE) {
-        Some(_) => connection.delete_cell(
-            &schema::CRASHES,
-            row_key::crash(id),
-            column::STALE_SIGNATURE,
-        ),
-        None => Ok(()),
-    }
-}
-
-fn delete_stale_index_row(connection: &mut Connection, id: &CrashId, row: &Row) -> CallResult<()> {
-    match row.value(column::STALE_SIGNATURE) {
-        Some(stale) if row.value(column::SIGNATURE) != Some(stale) => {
-            forget_signature(connection, id, stale)
-        }
-        _ => Ok(()),
-    }
-}
-
-fn forget_signature(connection: &mut Connection, id: &CrashId, signature: &[u8]) -> CallResult<()> {
-    connection.delete(
-        &schema::SIGNATURES,
-        row_key::by_signature(id, signature),
-        None,
-    )?;
-    connection.delete(
-        &schema::DAY_SIGNATURES,
-        row_key::by_day_and_signature(id, signature),
-        None,
-    )?;
-    batch::write(connection, &[counts::signature(id, signature)])
-}
-
 /// Removes a crash: its index and queue rows, and the crash row last, which tells a repetition what
 /// there is to remove.
 pub(super) fn remove(connection: &mut Connection, id: &CrashId) -> Result<()> {
@@ -291,7 +189,7 @@ pub(super) fn remove(connection: &mut Connection, id: &CrashId) -> Result<()> {
     delete(&schema::REQUESTED, row_key::crash(id))?;
     for stale in [column::SIGNATURE, column::STALE_SIGNATURE] {
         if let Some(signature) = row.value(stale) {
-            forget_signature(connection, id, signature).map_err(about)?;
+            results::forget_signature(connection, id, signature).map_err(about)?;
         }
     }
     if let Some(hang) = row.text(column::HANG) {
