@@ -70,7 +70,12 @@ fn hbase_killed_in_the_middle_of_processing_costs_no_crash_an_attempt() {
     let site = Site::at_hbase(&hbase.address);
     let ids = fill_spool(&site, 400, 1_000);
     site.run_mover();
-    let args = ["run", "--set", "hbase.socket_timeout=5s"];
+    // Results are given up at once, so that crashes must be put back while nobody answers.
+    let args = [
+        "run",
+        "--set=hbase.socket_timeout=5s",
+        "--set=transactions.backoff=once",
+    ];
     // Two, so that each sees claims of the other that nobody can renew.
     let mut processors = [(); 2].map(|()| site.start("processor", &args));
     for processor in &mut processors {
