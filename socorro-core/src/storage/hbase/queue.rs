@@ -125,7 +125,7 @@ impl CrashQueue for HBaseCrashStorage {
         let read = move |connection: &mut Connection| {
             connection.get(&schema::REQUESTED, key.clone(), &[column::OOID])
         };
-        Ok(self.pool.run(read).await?.is_some())
+        Ok(self.pool.read(read).await?.is_some())
     }
 
     fn requested(&self) -> Result<CrashIds> {
