@@ -19,7 +19,7 @@ use std::sync::Arc;
 use clap::Parser;
 use prometheus_client::registry::Registry;
 use socorro_core::http::{self, Limits};
-use socorro_core::service::{CommonArgs, Context, Error, bind, launch, serve_metrics};
+use socorro_core::service::{CommonArgs, Context, Error, args, bind, launch, serve_metrics};
 use socorro_core::storage::open::Spool;
 use socorro_core::telemetry::Metrics as Rendered;
 use tokio::net::TcpListener;
@@ -43,7 +43,7 @@ struct Args {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    let Args { common } = Args::parse();
+    let Args { common } = Args::parse_from(args());
     launch("collector", &common, run)
 }
 

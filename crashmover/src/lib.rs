@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use clap::Parser;
 use prometheus_client::registry::Registry;
-use socorro_core::service::{CommonArgs, Context, EXIT_TEMPFAIL, Error, launch, serve_metrics};
+use socorro_core::service::{
+    CommonArgs, Context, EXIT_TEMPFAIL, Error, args, launch, serve_metrics,
+};
 use socorro_core::storage::open::Spool;
 use socorro_core::telemetry::Metrics as Rendered;
 use tracing::info;
@@ -43,7 +45,7 @@ pub struct CrashMover {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    let args = CrashMover::parse();
+    let args = CrashMover::parse_from(args());
     launch("crashmover", &args.common, async |context| {
         args.run(context).await
     })

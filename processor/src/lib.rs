@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 use prometheus_client::registry::Registry;
-use socorro_core::service::{CommonArgs, Context, Error, launch, serve_metrics};
+use socorro_core::service::{CommonArgs, Context, Error, args, launch, serve_metrics};
 use socorro_core::telemetry::Metrics as Rendered;
 
 use config::Options;
@@ -45,7 +45,7 @@ enum Command {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    let Args { common, command } = Args::parse();
+    let Args { common, command } = Args::parse_from(args());
     match command {
         Command::Run => launch("processor run", &common, run),
         Command::Web => launch("processor web", &common, web::run),

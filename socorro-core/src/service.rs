@@ -3,6 +3,7 @@
 //! A program parses its flags, of which [`CommonArgs`] are a part, and calls [`launch`] with what is
 //! to run.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -41,6 +42,33 @@ pub struct CommonArgs {
     /// Print the configuration in force, and where each value is from, and exit
     #[arg(long, global = true)]
     pub print_config: bool,
+}
+
+/// The arguments of this process, with all `--set` before any subcommand. Of a flag given before and
+/// behind a subcommand clap would silently keep only the latter.
+pub fn args() -> Vec<OsString> {
+    gather_settings(std::env::args_os())
+}
+
+fn gather_settings(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut args = args.into_iter();
+    let program = args.next();
+    let (mut settings, mut others) = (Vec::new(), Vec::new());
+    while let Some(arg) = args.next() {
+        match arg.as_encoded_bytes() {
+            b"--" => {
+                others.push(arg);
+                others.extend(args.by_ref());
+            }
+            b"--set" => {
+                settings.push(arg);
+                settings.extend(args.next());
+            }
+            other if other.starts_with(b"--set=") => settings.push(arg),
+            _ => others.push(arg),
+        }
+    }
+    program.into_iter().chain(settings).chain(others).collect()
 }
 
 impl CommonArgs {
@@ -162,4 +190,34 @@ pub async fn serve_metrics(
     info!(address = %listener.local_addr()?, "metrics at /metrics");
     tokio::spawn(http::serve_metrics(listener, metrics, stop));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Parser, Subcommand};
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Program {
+        #[command(flatten)]
+        common: CommonArgs,
+        #[command(subcommand)]
+        command: Command,
+    }
+
+    #[derive(Debug, Subcommand)]
+    enum Command {
+        Say { words: Vec<String> },
+    }
+
+    #[test]
+    fn settings_before_and_behind_a_subcommand_all_count_in_their_order() {
+        let line = "program --set a.b=1 say --set=a.b=2 hello --set c.d=3 -- --set e.f=4";
+        let args = gather_settings(line.split(' ').map(OsString::from));
+        let Program { common, command } = Program::try_parse_from(args).unwrap();
+        assert_eq!(common.set, ["a.b=1", "a.b=2", "c.d=3"]);
+        let Command::Say { words } = command;
+        assert_eq!(words, ["hello", "--set", "e.f=4"]);
+    }
 }

@@ -35,7 +35,7 @@ use std::process::ExitCode;
 use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 
 use crate::config::{CollectorLimits, Settings};
-use crate::service::{CommonArgs, Context, Error, launch};
+use crate::service::{self, CommonArgs, Context, Error, launch};
 use crate::storage::open::StorageClass;
 use context::Cli;
 
@@ -102,7 +102,7 @@ pub fn main() -> ExitCode {
         json,
         command,
         help: _,
-    } = match Args::try_parse() {
+    } = match Args::try_parse_from(service::args()) {
         Ok(args) => args,
         Err(answer) => return tell(&answer),
     };

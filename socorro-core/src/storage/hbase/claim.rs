@@ -1,12 +1,13 @@
 //! The claim on a crash: the cell `flags:claim` of its row.
 //!
 //! ```text
-//! free              nobody works on it; written by the save and after processing
-//! free 2            nobody works on it; two owners have died over it
+//! free              nobody works on it; written by the save
+//! free 2 NONCE      nobody works on it any more; two owners have died over it
 //! OWNER NONCE 3     OWNER works on it, this is the third attempt; renewed by a new NONCE
 //! saving ...        the same, and the result is being written
 //! ```
 //!
+//! No value comes back: who read `free` before somebody else claimed and finished can't claim any more.
 //! Every change is a `checkAndPut` that expects the exact last value. A claim is dead when *one*
 //! observer's monotonic clock has seen the cell unchanged for a whole lease, in looks at most half a
 //! lease apart: no clock is compared with another's, and an outage kills no claim. Rows that Socorro 2.x wrote have no such cell, which reads as `free`.
@@ -22,8 +23,9 @@ const SAVING: &str = "saving ";
 /// What a claim cell says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ClaimCell {
-    /// Nobody works on the crash; so many attempts were begun and not ended.
-    Free { attempts: u32 },
+    /// Nobody works on the crash; so many attempts were begun and not ended. The nonce is empty in
+    /// what a save wrote.
+    Free { attempts: u32, nonce: String },
     /// Somebody works on the crash.
     Owned {
         owner: String,
@@ -43,9 +45,13 @@ impl ClaimCell {
         };
         let words: Vec<&str> = rest.split(' ').collect();
         match words.as_slice() {
-            ["" | FREE] => Self::Free { attempts: 0 },
-            [FREE, attempts] => Self::Free {
+            ["" | FREE] => Self::Free {
+                attempts: 0,
+                nonce: String::new(),
+            },
+            [FREE, attempts, nonce] => Self::Free {
                 attempts: attempts.parse().unwrap_or(0),
+                nonce: (*nonce).to_owned(),
             },
             [owner, nonce, attempt] => Self::Owned {
                 owner: (*owner).to_owned(),
@@ -65,8 +71,8 @@ impl ClaimCell {
 
     pub(super) fn to_cell(&self) -> Vec<u8> {
         match self {
-            Self::Free { attempts: 0 } => FREE.into(),
-            Self::Free { attempts } => format!("{FREE} {attempts}").into(),
+            Self::Free { nonce, .. } if nonce.is_empty() => FREE.into(),
+            Self::Free { attempts, nonce } => format!("{FREE} {attempts} {nonce}").into(),
             Self::Owned {
                 owner,
                 nonce,
@@ -76,6 +82,14 @@ impl ClaimCell {
                 let saving = if *saving { SAVING } else { "" };
                 format!("{saving}{owner} {nonce} {attempt}").into()
             }
+        }
+    }
+
+    /// What stands there when an owner is done, of whose attempts so many were not ended.
+    pub(super) fn freed(attempts: u32) -> Self {
+        Self::Free {
+            attempts,
+            nonce: nonce(),
         }
     }
 
@@ -110,7 +124,7 @@ impl ClaimCell {
     /// How many attempts were begun so far.
     pub(super) fn attempts(&self) -> u32 {
         match self {
-            Self::Free { attempts } => *attempts,
+            Self::Free { attempts, .. } => *attempts,
             Self::Owned { attempt, .. } => *attempt,
         }
     }
@@ -187,13 +201,18 @@ mod tests {
 
     #[test]
     fn cells_are_read_as_they_are_written() {
-        for cell in ["free", "free 2", "web1-7 00ff 3", "saving web1-7 00ff 3"] {
+        for cell in [
+            "free",
+            "free 2 00ff",
+            "web1-7 00ff 3",
+            "saving web1-7 00ff 3",
+        ] {
             assert_eq!(
                 ClaimCell::parse(Some(cell.as_bytes())).to_cell(),
                 cell.as_bytes()
             );
         }
-        assert_eq!(ClaimCell::parse(None), ClaimCell::Free { attempts: 0 });
+        assert_eq!(ClaimCell::parse(None), ClaimCell::parse(Some(b"free")));
         assert!(!ClaimCell::parse(Some(b"\xff what is this")).is_free());
     }
 

@@ -169,6 +169,6 @@ impl Claim for HBaseClaim {
 
     async fn release(&mut self) -> Result<()> {
         let attempts = self.cell.attempts() - 1;
-        self.change(ClaimCell::Free { attempts }).await.map(drop)
+        self.change(ClaimCell::freed(attempts)).await.map(drop)
     }
 }

@@ -3,7 +3,7 @@
 //! timestamp at which they were read, so that a request made meanwhile survives.
 
 use super::batch::{self, RowPut};
-use super::claim::FREE;
+use super::claim::ClaimCell;
 use super::client::{Connection, Row, put};
 use super::counts;
 use super::error::{CallError, CallResult};
@@ -39,7 +39,7 @@ pub(super) fn save_processed(
             column::PROCESSED_AT,
             processed.get_str(key::COMPLETED).unwrap_or_default(),
         ),
-        put(column::CLAIM, FREE),
+        put(column::CLAIM, ClaimCell::freed(0).to_cell()),
     ];
     let old = row
         .value(column::SIGNATURE)

@@ -222,3 +222,28 @@ async fn a_result_stored_by_a_call_that_failed_counts_as_stored() {
     }
     store.drop_tables().await.unwrap();
 }
+
+#[tokio::test]
+async fn who_saw_a_crash_free_before_somebody_else_claimed_and_finished_it_can_not_claim_it() {
+    let Some(store) = own().await else { return };
+    let (id, raw, dumps) = crash(ThrottleResult::Accept);
+    store.save_raw_crash(&id, &raw, &dumps).await.unwrap();
+    let seen = async || {
+        let row = cells(&store, &schema::CRASHES, row_key::crash(&id)).await;
+        row.unwrap().value(column::CLAIM).unwrap().to_vec()
+    };
+    let late = async |seen| {
+        let claim = ClaimCell::owned("web2", 1);
+        owned::exchange(&store.pool, &id, seen, &claim).await
+    };
+    let before = seen().await;
+    let mut mine = claim(&store).await.unwrap();
+    mine.release().await.unwrap();
+    assert!(!late(before).await.map_err(show).unwrap(), "released since");
+    let before = seen().await;
+    let mut mine = claim(&store).await.unwrap();
+    assert_eq!(mine.attempt(), 1);
+    mine.finish(&processed("f")).await.unwrap();
+    assert!(!late(before).await.map_err(show).unwrap(), "finished since");
+    store.drop_tables().await.unwrap();
+}
