@@ -85,7 +85,7 @@ impl CrashMover {
                 info!("{summary}");
             }
             let wait = async {
-                if summary.crashes_remain() {
+                if summary.ended_badly() {
                     // What remains would fail again at each arrival.
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);

@@ -21,6 +21,8 @@ pub struct Metrics {
     pub moved_bytes: Counter,
     /// Crashes that could not be moved.
     pub failed: Counter,
+    /// Places in the spool that the last run left alone.
+    pub left_alone: Gauge,
     /// When the last run ended, seconds since 1970.
     pub last_run: Gauge<f64, AtomicU64>,
 }
@@ -33,6 +35,7 @@ impl Metrics {
             moved,
             moved_bytes,
             failed,
+            left_alone,
             last_run,
         } = &metrics;
         let registry = registry.sub_registry_with_prefix("socorro_crashmover");
@@ -44,6 +47,7 @@ impl Metrics {
             moved_bytes.clone(),
         );
         registry.register("failed", "Crashes that could not be moved", failed.clone());
+        registry.register("left_alone", LEFT_ALONE, left_alone.clone());
         registry.register_with_unit(
             "last_run_timestamp",
             "When the last run ended",
@@ -53,6 +57,8 @@ impl Metrics {
         metrics
     }
 }
+
+const LEFT_ALONE: &str = "Files, links and half crashes in the spool that were left alone";
 
 /// Writes what a run did for node_exporter, if a file is configured. Gauges: a counter that begins
 /// anew with each run would tell nothing. The file is replaced at once.
@@ -82,6 +88,7 @@ pub(crate) fn write_textfile(options: &Options, summary: &Summary) -> Result<(),
         "Crashes that could not be moved",
         summary.failed as f64,
     );
+    gauge("left_alone", LEFT_ALONE, summary.left_alone.total() as f64);
     gauge("timestamp_seconds", "When the run ended", now.as_secs_f64());
     let partial = path.with_extension("prom.partial");
     let write = |partial: &Path| {

@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 use socorro_core::crash_id::CrashId;
 use socorro_core::retry::TransactionExecutor;
 use socorro_core::service::Context;
+use socorro_core::storage::filesystem::LeftAlone;
 use socorro_core::storage::open::{Spool, destination};
 use socorro_core::storage::{Blame, CrashStorage, StorageError};
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, warn};
+use tracing::{debug, error};
 
 use crate::config::Options;
 use crate::metrics::Metrics;
@@ -40,8 +41,10 @@ pub struct Summary {
     pub moved: u64,
     /// Bytes of their dumps.
     pub bytes: u64,
-    /// Crashes that could not be moved, and places that could not be walked.
+    /// Crashes that could not be moved.
     pub failed: u64,
+    /// Places in the spool that were left alone.
+    pub left_alone: LeftAlone,
     /// The run ended before its walk did.
     pub cut_short: bool,
     elapsed: Duration,
@@ -108,10 +111,15 @@ impl Mover {
             .elapsed()
             .unwrap_or_default();
         self.metrics.last_run.set(now.as_secs_f64());
+        let left_alone = self.spool.left_alone();
+        self.metrics
+            .left_alone
+            .set(i64::try_from(left_alone.total()).unwrap_or(i64::MAX));
         Summary {
             moved: tally.moved.load(Ordering::Relaxed),
             bytes: tally.bytes.load(Ordering::Relaxed),
             failed: tally.failed.load(Ordering::Relaxed),
+            left_alone,
             cut_short: tally.cut_short.load(Ordering::Relaxed) || end.is_cancelled(),
             elapsed: started.elapsed(),
         }
@@ -141,10 +149,8 @@ impl Mover {
                             return;
                         }
                     }
-                    Err(error) => {
-                        warn!(%error, "can't walk a part of the spool");
-                        tally.failed.fetch_add(1, Ordering::Relaxed);
-                    }
+                    // Its tree counts it, and has logged it once.
+                    Err(error) => debug!(%error, "can't walk a part of the spool"),
                 }
             }
         });
@@ -262,13 +268,18 @@ fn show_progress(tally: &Arc<Tally>, started: Instant) -> Option<tokio::task::Jo
 }
 
 impl Summary {
-    /// Whether crashes are known to remain in the spool.
+    /// Whether crashes remain in the spool, or may remain where it can't be read.
     pub fn crashes_remain(&self) -> bool {
+        self.ended_badly() || self.left_alone.unreadable > 0
+    }
+
+    /// Whether another run at once would fare no better.
+    pub(crate) fn ended_badly(&self) -> bool {
         self.failed > 0 || self.cut_short
     }
 
     pub(crate) fn did_something(&self) -> bool {
-        self.moved > 0 || self.crashes_remain()
+        self.moved > 0 || self.ended_badly()
     }
 }
 
@@ -278,11 +289,20 @@ impl fmt::Display for Summary {
             moved,
             bytes,
             failed,
+            left_alone,
             cut_short,
             elapsed,
         } = self;
+        let left_places = |f: &mut fmt::Formatter<'_>| match left_alone.total() {
+            0 => Ok(()),
+            _ => write!(f, ", left alone: {left_alone}"),
+        };
         if !self.did_something() {
-            return f.write_str("the spool is empty, nothing to move");
+            f.write_str(match left_alone.total() {
+                0 => "the spool is empty, nothing to move",
+                _ => "nothing to move",
+            })?;
+            return left_places(f);
         }
         let (megabytes, seconds) = (*bytes as f64 / 1e6, elapsed.as_secs_f64());
         write!(
@@ -295,6 +315,6 @@ impl fmt::Display for Summary {
         if *cut_short {
             f.write_str(", the run ended early: run it again")?;
         }
-        Ok(())
+        left_places(f)
     }
 }

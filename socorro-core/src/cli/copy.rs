@@ -108,12 +108,19 @@ async fn copy_one(
     target: &dyn CrashStorage,
     id: CrashId,
 ) -> Result<(), StorageError> {
-    let raw = source.get_raw_crash(&id).await?;
-    let dumps = source.get_dumps(&id).await?;
-    target.save_raw_crash(&id, &raw, &dumps).await?;
+    let raw = match source.get_raw_crash(&id).await {
+        Ok(raw) => {
+            let dumps = source.get_dumps(&id).await?;
+            target.save_raw_crash(&id, &raw, &dumps).await?;
+            Ok(())
+        }
+        // Perhaps only its processed crash is left.
+        Err(error) if error.is_not_found() => Err(error),
+        Err(error) => return Err(error),
+    };
     match source.get_processed(&id).await {
         Ok(processed) => target.save_processed(&id, &processed).await,
-        Err(error) if error.is_not_found() => Ok(()),
+        Err(error) if error.is_not_found() => raw,
         Err(error) => Err(error),
     }
 }

@@ -10,11 +10,15 @@ use serde_json::json;
 
 use super::context::Cli;
 use super::progress::Progress;
-use super::walk::crashes;
+use super::walk::{Walk, crashes};
 use crate::service::Error;
+use crate::storage::filesystem::Swept;
+use crate::storage::trees::{ConfiguredTree, Role, trees};
 
 /// Remove whole crashes of old days from the primary storage: raw, processed, and every trace of
 /// them in indices and queues
+///
+/// On the file system also what is left of half crashes, and empty directories.
 #[derive(Debug, Args)]
 pub(super) struct Expire {
     /// Remove crashes of days more than so many days before today (UTC)
@@ -53,15 +57,48 @@ pub(super) async fn run(cli: &Cli, expire: Expire) -> Result<ExitCode, Error> {
         progress.advance();
     };
     drop(progress);
+    let swept = match &ended {
+        Ok(_) => sweep(cli, last, dry_run).await?,
+        Err(_) => Swept::default(),
+    };
     let what = if dry_run {
         "would be removed"
     } else {
         "removed"
     };
-    let text = format!("{expired} crashes of {last} and earlier {what}");
-    let counts = json!({ "expired": expired, "until": last.to_string(), "dry_run": dry_run });
+    let Swept {
+        remains,
+        directories,
+    } = swept;
+    let remains_too = match remains {
+        0 => String::new(),
+        _ => format!(", and what is left of {remains} half ones,"),
+    };
+    let text = format!("{expired} crashes{remains_too} of {last} and earlier {what}");
+    let counts = json!({
+        "expired": expired, "remains": remains, "directories": directories,
+        "until": last.to_string(), "dry_run": dry_run,
+    });
     cli.answer(&text, &counts)?;
     ended
+}
+
+/// Clears the trees of what no crash is left of.
+async fn sweep(cli: &Cli, until: Date, dry_run: bool) -> Result<Swept, Error> {
+    let mut sum = Swept::default();
+    let kept = trees(&cli.settings).into_iter();
+    for ConfiguredTree { tree, .. } in kept.filter(|tree| tree.role != Role::Spool) {
+        let mut days = Walk::start(cli, move || tree.sweep(until, dry_run)).await?;
+        while let Some(Swept {
+            remains,
+            directories,
+        }) = days.next().await?
+        {
+            sum.remains += remains;
+            sum.directories += directories;
+        }
+    }
+    Ok(sum)
 }
 
 /// The newest day that is older than so many days.

@@ -2,9 +2,9 @@
 //! from a terminal.
 //!
 //! One file for each group of commands: `get` and `report`, `put`, `tables`, `export` and `sample`,
-//! `change`, `copy`, `expire`, `queue`, `stats`, `schema`, `shell`. `context` is what all get; long
-//! ones read through `walk` and `patient`, which outlast an outage, tell how far they are through
-//! `progress`, and write through `new_file` and `archive`, so that Ctrl-C leaves nothing half.
+//! `change`, `copy`, `expire`, `queue`, `spool`, `stats`, `schema`, `shell`. `context` is what all
+//! get; long ones read through `walk` and `patient`, which outlast an outage, tell how far they are
+//! through `progress`, and write through `new_file` and `archive`, so that Ctrl-C leaves nothing half.
 
 mod archive;
 mod change;
@@ -23,6 +23,7 @@ mod report;
 mod sample;
 mod schema;
 mod shell;
+mod spool;
 mod stats;
 mod tables;
 #[cfg(test)]
@@ -86,6 +87,9 @@ enum Command {
     /// Look at the queue of the processors
     #[command(subcommand)]
     Queue(queue::Command),
+    /// Look at the trees on disk: the spool, and the primary storage on the file system
+    #[command(subcommand)]
+    Spool(spool::Command),
     Stats(stats::Stats),
     /// Make, check or drop the tables in HBase
     #[command(subcommand)]
@@ -162,6 +166,7 @@ async fn run(cli: &Cli, command: Command) -> Result<ExitCode, Error> {
         Command::Copy(copy) => copy::run(cli, copy).await,
         Command::Expire(expire) => expire::run(cli, expire).await,
         Command::Queue(command) => queue::run(cli, command).await,
+        Command::Spool(command) => spool::run(cli, command).await,
         Command::Stats(stats) => stats::run(cli, stats).await,
         Command::Schema(command) => schema::run(cli, command).await,
         Command::Shell(command) => describe(&command).map(|()| ExitCode::SUCCESS),

@@ -1,5 +1,6 @@
 //! [`FallbackCrashStorage`]: a second storage for when the first fails.
 
+use std::collections::HashSet;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -90,7 +91,8 @@ impl CrashStorage for FallbackCrashStorage {
         }
     }
 
-    /// The fallback's crashes first: they came while the primary was unwell, and are few.
+    /// The fallback's crashes first: they came while the primary was unwell, and are few. A crash
+    /// that is in both, as a save that failed late leaves it, is met once.
     fn new_crashes(&self) -> Result<CrashIds> {
         both(self.fallback.new_crashes(), self.primary.new_crashes())
     }
@@ -103,8 +105,12 @@ impl CrashStorage for FallbackCrashStorage {
     }
 }
 
-/// One walk after the other. While one storage is away, the other is walked all the same, and the
-/// walk tells the error.
+/// So many crashes of the first walk are remembered. Beyond that one may be met twice, which costs
+/// work and harms nothing.
+const MAX_REMEMBERED: usize = 10_000;
+
+/// One walk after the other, each crash once. While one storage is away, the other is walked all the
+/// same, and the walk tells the error.
 fn both(first: Result<CrashIds>, second: Result<CrashIds>) -> Result<CrashIds> {
     match (first, second) {
         (Err(first), Err(second)) => Err(StorageError::All(vec![first, second])),
@@ -112,7 +118,21 @@ fn both(first: Result<CrashIds>, second: Result<CrashIds>) -> Result<CrashIds> {
             let walk = |ids: Result<CrashIds>| -> CrashIds {
                 ids.unwrap_or_else(|error| Box::new(std::iter::once(Err(error))))
             };
-            Ok(Box::new(walk(first).chain(walk(second))))
+            let places = [(0, first), (1, second)];
+            let ids = places
+                .into_iter()
+                .flat_map(move |(place, ids)| walk(ids).map(move |id| (place, id)));
+            let mut seen = HashSet::new();
+            Ok(Box::new(ids.filter_map(move |(place, id)| {
+                match &id {
+                    Ok(id) if place == 0 && seen.len() < MAX_REMEMBERED => {
+                        seen.insert(*id);
+                    }
+                    Ok(id) if place == 1 && seen.contains(id) => return None,
+                    Ok(_) | Err(_) => {}
+                }
+                Some(id)
+            })))
         }
     }
 }

@@ -36,6 +36,7 @@ pub(crate) mod places;
 pub mod poly;
 #[cfg(test)]
 mod tests;
+pub(crate) mod trees;
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -91,12 +92,13 @@ pub trait CrashStorage: fmt::Debug + Send + Sync + 'static {
     /// Not atomic: killed in between, a repetition removes the rest.
     async fn remove(&self, id: &CrashId) -> Result<()>;
 
-    /// Walks the raw crashes that wait in this storage, those with a date link.
-    /// [`StorageError::Unsupported`] where a storage can't be walked.
+    /// Walks the raw crashes that wait in this storage, those with a date link, each once. One that is
+    /// removed meanwhile may be met. [`StorageError::Unsupported`] where a storage can't be walked.
     fn new_crashes(&self) -> Result<CrashIds>;
 
     /// Walks all crashes whose ids are dated in `days`, first and last included, whatever became of
-    /// them, day by day. [`StorageError::Unsupported`] where a storage can't be walked.
+    /// them, roughly day by day. A crash may be met of which only the raw or only the processed crash
+    /// is left. [`StorageError::Unsupported`] where a storage can't be walked.
     fn crashes(&self, days: RangeInclusive<Date>) -> Result<CrashIds>;
 }
 

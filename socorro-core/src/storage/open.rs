@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::fallback::FallbackCrashStorage;
-use super::filesystem::{Spilled, Tree};
+use super::filesystem::{LeftAlone, Spilled, Tree};
 use super::hbase::HBaseCrashStorage;
 use super::named::NamedStorage;
 use super::opener::{Opened, Opener, tree};
@@ -195,16 +195,30 @@ impl Spool {
         }
     }
 
-    /// Sets a waiting crash aside in its tree, with the reason. [`StorageError::NotFound`] if it
-    /// waits in none.
+    /// Sets a waiting crash aside in each tree that has it, with the reason.
+    /// [`StorageError::NotFound`] if it waits in none.
     pub async fn set_aside(&self, id: &CrashId, reason: &str) -> Result<()> {
+        let mut found = false;
         for tree in &self.trees {
             match tree.set_aside(id, reason).await {
+                Ok(()) => found = true,
                 Err(error) if error.is_not_found() => {}
-                done => return done,
+                Err(error) => return Err(error),
             }
         }
-        Err(StorageError::not_found(id, "waiting crash"))
+        match found {
+            true => Ok(()),
+            false => Err(StorageError::not_found(id, "waiting crash")),
+        }
+    }
+
+    /// What the last walk of each tree has left alone, in all.
+    pub fn left_alone(&self) -> LeftAlone {
+        let mut sum = LeftAlone::default();
+        for tree in &self.trees {
+            sum += tree.left_alone();
+        }
+        sum
     }
 
     /// A file in the staging of the first tree that takes one, for a dump that is too large for

@@ -205,6 +205,42 @@ async fn fallback_storage_saves_in_the_second_what_the_first_does_not_take_and_r
 }
 
 #[tokio::test]
+async fn a_crash_in_both_storages_of_a_fallback_is_met_once_and_removed_from_both() {
+    let dirs = [(); 2].map(|()| TempDir::new().unwrap());
+    let [one, two] = [0, 1].map(|i| tree(dirs[i].path(), true));
+    // The primary's answer came too late: it had saved the crash all the same.
+    let both = Sample::new(ThrottleResult::Accept);
+    for tree in [&one, &two] {
+        tree.save_raw_crash(&both.id, &both.raw, &both.dumps)
+            .await
+            .unwrap();
+    }
+    let other = Sample::new(ThrottleResult::Accept);
+    one.save_raw_crash(&other.id, &other.raw, &other.dumps)
+        .await
+        .unwrap();
+    let fallback = FallbackCrashStorage::new(one.clone(), two.clone());
+    let ids: Vec<_> = fallback
+        .new_crashes()
+        .unwrap()
+        .map(|id| id.unwrap())
+        .collect();
+    assert_eq!(ids, [both.id, other.id]);
+    for id in ids {
+        fallback.remove(&id).await.unwrap();
+    }
+    for tree in [&one, &two] {
+        assert!(
+            tree.get_raw_crash(&both.id)
+                .await
+                .unwrap_err()
+                .is_not_found()
+        );
+        assert_eq!(tree.new_crashes().unwrap().count(), 0);
+    }
+}
+
+#[tokio::test]
 async fn fallback_storage_tells_both_failures() {
     let dirs = [(); 2].map(|()| TempDir::new().unwrap());
     let fallback = FallbackCrashStorage::new(broken_tree(&dirs[0]), broken_tree(&dirs[1]));

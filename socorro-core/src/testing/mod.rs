@@ -1,5 +1,6 @@
 //! What tests of several crates share.
 
+pub mod socorro_2x;
 mod wire;
 
 pub use wire::{Fault, Wire};

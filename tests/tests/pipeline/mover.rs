@@ -1,5 +1,9 @@
 //! The crash mover: what it moves, what it says, and what a kill leaves.
 
+use std::path::PathBuf;
+use std::process::Command;
+
+use socorro_core::testing::socorro_2x;
 use socorro_tests::client::Form;
 use socorro_tests::site::Site;
 use socorro_tests::wait_for;
@@ -7,6 +11,7 @@ use socorro_tests::wait_for;
 use crate::{fill_spool, noise_of, null_write};
 
 crate::on_each_storage! {
+    a_spool_of_socorro_2x_is_moved_to_the_last_file
     a_mover_killed_in_the_middle_and_run_again_moves_everything
     a_mover_that_watches_moves_crashes_as_they_arrive
 }
@@ -31,16 +36,26 @@ fn a_mover_killed_in_the_middle_and_run_again_moves_everything(site: &Site) {
     assert!(all > site.spooled().len());
 
     site.run_mover();
-    assert_eq!(
-        site.spooled(),
-        Vec::<std::path::PathBuf>::new(),
-        "the source is empty"
-    );
+    assert_eq!(site.spooled(), Vec::<PathBuf>::new(), "the source is empty");
     for (place, id) in ids.iter().enumerate() {
         assert_eq!(
             site.dump(id, "upload_file_minidump"),
             noise_of(place, 30_000)
         );
+    }
+}
+
+fn a_spool_of_socorro_2x_is_moved_to_the_last_file(site: &Site) {
+    let ids = socorro_2x::mixed_spool(&site.spool());
+    let line = site.run_mover();
+    let expected = format!("moved {} crashes", ids.len());
+    assert!(
+        line.starts_with(&expected) && !line.contains("left"),
+        "{line}"
+    );
+    assert_eq!(site.spooled(), Vec::<PathBuf>::new());
+    for id in &ids {
+        assert_eq!(site.raw_crash(id)["ProductName"], "Arena", "{id}");
     }
 }
 
@@ -166,7 +181,7 @@ fn a_crash_that_was_removed_from_hbase_meanwhile_is_set_aside_and_not_lost() {
         let id = fill_spool(&site, 1, dump_bytes)[0];
         // As if the mover had been killed before it removed the source.
         let kept = site.spool().with_file_name("kept");
-        let mut copy = std::process::Command::new("cp");
+        let mut copy = Command::new("cp");
         let copied = copy.arg("-a").arg(site.spool()).arg(&kept).status();
         assert!(copied.unwrap().success());
         site.run_mover();
@@ -190,4 +205,52 @@ fn a_crash_that_was_removed_from_hbase_meanwhile_is_set_aside_and_not_lost() {
         assert!(reason.contains("removed from HBase"), "{reason}");
         std::fs::remove_dir_all(site.spool().join("rejected")).unwrap();
     }
+}
+
+#[test]
+fn a_crash_in_both_spools_is_moved_once_and_leaves_both() {
+    let site = Site::on_files();
+    let ids = fill_spool(&site, 20, 1_000);
+    let fallback = site.spool().with_file_name("fallback");
+    // As it is when the primary's answer came too late.
+    let copied = Command::new("cp")
+        .arg("-a")
+        .args([site.spool(), fallback.clone()])
+        .status();
+    assert!(copied.unwrap().success());
+    let setting = format!("spool.fallback={}", fallback.display());
+    let output = site.run("crashmover", &["--set", &setting]);
+    let line = String::from_utf8(output.stdout).unwrap();
+    assert!(line.starts_with("moved 20 crashes"), "{line}");
+    assert_eq!(site.spooled(), Vec::<PathBuf>::new());
+    let status = site.run("socorro", &["spool", "status", "--json", "--set", &setting]);
+    for tree in String::from_utf8(status.stdout).unwrap().lines() {
+        let tree: serde_json::Value = serde_json::from_str(tree).unwrap();
+        let waiting = if tree["tree"] == "filesystem.standard" {
+            ids.len()
+        } else {
+            0
+        };
+        assert_eq!(tree["waiting"]["count"], waiting, "{tree}");
+    }
+}
+
+#[test]
+fn what_a_run_leaves_alone_is_in_its_line_and_its_metrics() {
+    let site = Site::on_files();
+    fill_spool(&site, 2, 1_000);
+    let day = std::fs::read_dir(site.spool()).unwrap().flatten();
+    let day = day
+        .map(|day| day.path())
+        .find(|day| day.join("date").is_dir());
+    std::fs::write(day.unwrap().join("date/notes.txt"), "").unwrap();
+    let textfile = site.spool().with_file_name("crashmover.prom");
+    let setting = format!("crashmover.metrics_textfile={}", textfile.display());
+    let output = site.run("crashmover", &["--set", &setting]);
+    let line = String::from_utf8(output.stdout).unwrap();
+    assert!(line.starts_with("moved 2 crashes"), "{line}");
+    assert!(line.trim_end().ends_with("left alone: 1 foreign"), "{line}");
+    let metrics = std::fs::read_to_string(textfile).unwrap();
+    assert!(metrics.contains("last_run_left_alone 1"), "{metrics}");
+    assert_eq!(site.run_mover(), "nothing to move, left alone: 1 foreign");
 }

@@ -1,6 +1,8 @@
 //! Commands that store, request, remove and copy crashes.
 
 use super::*;
+use crate::storage::trees;
+use crate::testing::socorro_2x;
 
 #[tokio::test]
 async fn a_crash_is_put_as_text_or_from_files_and_never_over_another() {
@@ -135,6 +137,59 @@ async fn only_whole_crashes_of_old_days_expire() {
         assert!(all().await.is_empty());
         site.end().await;
     }
+}
+
+#[tokio::test]
+async fn on_files_also_processed_crashes_alone_half_ones_and_empty_directories_expire() {
+    let site = Site::on_files();
+    let (old, recent) = (date(2026, 1, 2), Timestamp::now());
+    let today = recent.to_zoned(TimeZone::UTC).date();
+    // Deferred and processed; processed, its raw crash lost; half; and one of today.
+    site.crash(old, ThrottleResult::Defer, Some("f")).await;
+    let alone = site.crash(old, ThrottleResult::Accept, Some("f")).await;
+    let half = site.crash(old, ThrottleResult::Accept, None).await;
+    let kept = site.crash(today, ThrottleResult::Accept, None).await;
+    let trees = trees::trees(&site.settings);
+    let [_, standard, deferred, processed] = &trees[..] else {
+        panic!("{trees:?}")
+    };
+    let [standard, deferred, processed] = [standard, deferred, processed].map(|tree| &tree.tree);
+    standard.remove(&alone).await.unwrap();
+    for entry in walkdir::WalkDir::new(standard.root()) {
+        let path = entry.unwrap().into_path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if name == format!("{half}.json") {
+            fs::remove_file(&path).unwrap();
+        } else if name.starts_with(half.as_str()) {
+            socorro_2x::age(&path);
+        }
+    }
+    for tree in [deferred, processed] {
+        fs::create_dir_all(tree.root().join("20260103/name/aa/bb")).unwrap();
+        let yesterday = today.yesterday().unwrap().strftime("%Y%m%d").to_string();
+        fs::create_dir_all(tree.root().join(yesterday).join("name/aa")).unwrap();
+    }
+
+    let dry = site
+        .json(&["expire", "--older-than", "0", "--dry-run"])
+        .await;
+    assert_eq!((&dry["expired"], &dry["remains"]), (&json!(2), &json!(2)));
+    assert!(processed.get_processed(&alone).await.is_ok());
+    let done = site.json(&["expire", "--older-than", "0"]).await;
+    assert_eq!((&done["expired"], &done["remains"]), (&json!(2), &json!(2)));
+    assert!(site.storage().get_raw_crash(&kept).await.is_ok());
+    for tree in [standard, deferred, processed] {
+        let left = walkdir::WalkDir::new(tree.root()).into_iter().flatten();
+        let old = left.filter(|e| e.path().to_string_lossy().contains("/202601"));
+        assert_eq!(old.count(), 0, "{}", tree.root().display());
+    }
+    let yesterday = today.yesterday().unwrap().strftime("%Y%m%d").to_string();
+    assert!(deferred.root().join(yesterday).join("name/aa").exists());
+    let again = site.json(&["expire", "--older-than", "0"]).await;
+    assert_eq!(
+        (&again["expired"], &again["remains"]),
+        (&json!(0), &json!(0))
+    );
 }
 
 #[tokio::test]

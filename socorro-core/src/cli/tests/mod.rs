@@ -3,6 +3,7 @@
 mod change;
 mod export;
 mod look;
+mod spool;
 
 use std::fs;
 use std::io::{Read, Write};

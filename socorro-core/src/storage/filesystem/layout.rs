@@ -13,7 +13,12 @@
 //! ```
 //!
 //! YYYYMMDD is the id's date, HH/MM the UTC time of receipt, `aa/bb` the id's first characters, two
-//! a level. It is the tree of Socorro 2.x (`JsonDumpStorage`), whose readers and spools stay usable.
+//! a level, as many levels as the id's depth digit says.
+//!
+//! It is the tree of Socorro 2.x (`JsonDumpStorage`), whose readers and spools stay usable. What 2.x
+//! writes otherwise is read as well: the day of receipt where that is not the id's date; `<host>_N`
+//! with any N; `date/HH/MM_N/<id>` with no host. The files of a crash and its date link are always
+//! below the same day.
 
 use std::path::{Path, PathBuf};
 
@@ -38,8 +43,10 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    pub(super) fn day(&self, date: Date) -> PathBuf {
-        self.root.join(date.strftime("%Y%m%d").to_string())
+    /// Where a crash is put, and where it is unless Socorro 2.x wrote it: in the day of its id.
+    pub(super) fn home(&self, id: &CrashId) -> Place {
+        let day = self.root.join(id.date().strftime("%Y%m%d").to_string());
+        Place::new(day, id)
     }
 
     /// The date that a directory directly below the root stands for.
@@ -48,72 +55,97 @@ impl Layout {
             .then(|| Date::strptime("%Y%m%d", name).ok())
             .flatten()
     }
+}
 
-    /// The directory of all files of a crash.
-    pub(super) fn name_dir(&self, id: &CrashId) -> PathBuf {
-        let mut dir = self.day(id.date());
-        dir.push("name");
-        for level in 0..id.depth() {
-            dir.push(&id.as_str()[2 * level..2 * level + 2]);
+/// The paths of one crash in one day's part of a tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    day: PathBuf,
+    id: CrashId,
+}
+
+impl Place {
+    pub(super) fn new(day: PathBuf, id: &CrashId) -> Self {
+        Self { day, id: *id }
+    }
+
+    pub(super) fn id(&self) -> &CrashId {
+        &self.id
+    }
+
+    pub(super) fn day(&self) -> &Path {
+        &self.day
+    }
+
+    /// The directory of all files of the crash.
+    pub(super) fn name_dir(&self) -> PathBuf {
+        let mut dir = self.day.join("name");
+        for level in 0..self.id.depth() {
+            dir.push(&self.id.as_str()[2 * level..2 * level + 2]);
         }
         dir
     }
 
-    pub(super) fn raw_crash(&self, id: &CrashId) -> PathBuf {
-        self.name_dir(id).join(format!("{id}.json"))
+    pub(super) fn raw_crash(&self) -> PathBuf {
+        self.name_dir().join(format!("{}.json", self.id))
     }
 
-    pub(super) fn processed(&self, id: &CrashId) -> PathBuf {
-        self.name_dir(id).join(format!("{id}.jsonz"))
+    pub(super) fn processed(&self) -> PathBuf {
+        self.name_dir().join(format!("{}.jsonz", self.id))
     }
 
-    pub(super) fn dump(&self, id: &CrashId, name: &DumpName) -> PathBuf {
-        self.name_dir(id).join(match name.is_main() {
+    pub(super) fn dump(&self, name: &DumpName) -> PathBuf {
+        let id = &self.id;
+        self.name_dir().join(match name.is_main() {
             true => format!("{id}.dump"),
             false => format!("{id}.{name}.dump"),
         })
     }
 
-    /// The dump that a file of a crash's directory is, if it is one of that crash.
-    pub(super) fn dump_name(id: &CrashId, file_name: &str) -> Option<DumpName> {
-        match file_name.strip_prefix(id.as_str())?.strip_suffix(".dump")? {
+    /// The dump that a file of the crash's directory is, if it is one of this crash.
+    pub(super) fn dump_name(&self, file_name: &str) -> Option<DumpName> {
+        match file_name
+            .strip_prefix(self.id.as_str())?
+            .strip_suffix(".dump")?
+        {
             "" => Some(DumpName::main()),
             other => DumpName::parse(other.strip_prefix('.')?),
         }
     }
 
-    /// The link beside a crash's files that leads to its slot in the date branch.
-    pub(super) fn name_link(&self, id: &CrashId) -> PathBuf {
-        self.name_dir(id).join(id.as_str())
+    /// The link beside the crash's files that leads to its slot in the date branch.
+    pub(super) fn name_link(&self) -> PathBuf {
+        self.name_dir().join(self.id.as_str())
     }
 
     /// The slot of the date branch for a crash received at that time by that host.
-    pub(super) fn slot(&self, id: &CrashId, received: Timestamp, host: &str) -> PathBuf {
+    pub(super) fn slot(&self, received: Timestamp, host: &str) -> PathBuf {
         let time = received.to_zoned(TimeZone::UTC);
-        self.day(id.date())
+        self.day
             .join(time.strftime("date/%H/%M").to_string())
             .join(format!("{host}_0"))
     }
 
     /// What the name link points to: the slot, seen from the name directory.
-    pub(super) fn name_link_target(&self, id: &CrashId, slot: &Path) -> PathBuf {
-        let up = "../".repeat(id.depth() + 1);
-        Path::new(&up).join(self.below_day(id, slot))
+    pub(super) fn name_link_target(&self, slot: &Path) -> PathBuf {
+        let up = "../".repeat(self.id.depth() + 1);
+        Path::new(&up).join(self.below_day(slot))
     }
 
     /// What the date link points to: the name directory, seen from the slot.
-    pub(super) fn date_link_target(&self, id: &CrashId, slot: &Path) -> PathBuf {
-        let up = "../".repeat(self.below_day(id, slot).components().count());
-        Path::new(&up).join(self.below_day(id, &self.name_dir(id)))
+    pub(super) fn date_link_target(&self, slot: &Path) -> PathBuf {
+        let up = "../".repeat(self.below_day(slot).components().count());
+        Path::new(&up).join(self.below_day(&self.name_dir()))
     }
 
-    fn below_day(&self, id: &CrashId, path: &Path) -> PathBuf {
-        // Unwrap safety: name directories and slots are made by this type, below the day.
-        path.strip_prefix(self.day(id.date())).unwrap().to_owned()
+    fn below_day(&self, path: &Path) -> PathBuf {
+        // Unwrap safety: name directories and slots are made by this type, or met by a walk of this
+        // day.
+        path.strip_prefix(&self.day).unwrap().to_owned()
     }
 
-    /// The slot that a name link's target names, if it names one of this tree's date branch.
-    pub(super) fn slot_of_target(&self, id: &CrashId, target: &Path) -> Option<PathBuf> {
+    /// The slot that a name link's target names, if it names one of this day's date branch.
+    pub(super) fn slot_of_target(&self, target: &Path) -> Option<PathBuf> {
         let below = target
             .iter()
             .skip_while(|part| *part == "..")
@@ -121,70 +153,85 @@ impl Layout {
         let plain = below
             .components()
             .all(|c| matches!(c, std::path::Component::Normal(_)));
-        (plain && below.starts_with("date")).then(|| self.day(id.date()).join(below))
+        (plain && below.starts_with("date")).then(|| self.day.join(below))
     }
+}
+
+/// The crash that a file or link of a tree belongs to by its name: `<id>`, or `<id>.` and an end.
+pub(super) fn owner(path: &Path) -> Option<CrashId> {
+    let name = path.file_name()?.to_str()?;
+    let (id, rest) = name.split_at_checked(CrashId::LEN)?;
+    (rest.is_empty() || rest.starts_with('.'))
+        .then(|| id.parse().ok())
+        .flatten()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn layout() -> Layout {
-        Layout { root: "/r".into() }
-    }
+    const ID: &str = "4dd21cc0-49d9-46ae-a42b-fadb42090928";
 
-    fn id() -> CrashId {
-        "4dd21cc0-49d9-46ae-a42b-fadb42090928".parse().unwrap()
+    fn home() -> Place {
+        Layout { root: "/r".into() }.home(&ID.parse().unwrap())
     }
 
     #[test]
     fn paths_are_those_of_socorro_2x() {
-        let (layout, id) = (layout(), id());
-        let slot = layout.slot(&id, "2009-09-28T13:05:59Z".parse().unwrap(), "web1");
+        let place = home();
+        let slot = place.slot("2009-09-28T13:05:59Z".parse().unwrap(), "web1");
         assert_eq!(slot, Path::new("/r/20090928/date/13/05/web1_0"));
         assert_eq!(
-            layout.raw_crash(&id),
-            Path::new(&format!("/r/20090928/name/4d/d2/{id}.json"))
+            place.raw_crash(),
+            Path::new(&format!("/r/20090928/name/4d/d2/{ID}.json"))
         );
         assert_eq!(
-            layout.name_link_target(&id, &slot),
+            place.name_link_target(&slot),
             Path::new("../../../date/13/05/web1_0")
         );
         assert_eq!(
-            layout.date_link_target(&id, &slot),
+            place.date_link_target(&slot),
             Path::new("../../../../name/4d/d2")
         );
-        let target = layout.name_link_target(&id, &slot);
-        assert_eq!(layout.slot_of_target(&id, &target), Some(slot));
+        let target = place.name_link_target(&slot);
+        assert_eq!(place.slot_of_target(&target), Some(slot));
     }
 
     #[test]
     fn a_target_outside_the_date_branch_is_no_slot() {
         for target in ["../../../date/../../../etc", "/etc", "../../../name/aa", ""] {
-            assert_eq!(
-                layout().slot_of_target(&id(), Path::new(target)),
-                None,
-                "{target}"
-            );
+            assert_eq!(home().slot_of_target(Path::new(target)), None, "{target}");
         }
     }
 
     #[test]
     fn dump_files_are_told_from_others_of_the_same_directory() {
-        let (layout, id) = (layout(), id());
+        let place = home();
         let flash = DumpName::parse("upload_file_minidump_flash1").unwrap();
         for name in [&DumpName::main(), &flash] {
-            let path = layout.dump(&id, name);
+            let path = place.dump(name);
             let file = path.file_name().unwrap().to_str().unwrap();
-            assert_eq!(Layout::dump_name(&id, file).as_ref(), Some(name));
+            assert_eq!(place.dump_name(file).as_ref(), Some(name));
         }
         for file in [
-            format!("{id}.json"),
-            id.to_string(),
-            format!("{id}x.dump"),
+            format!("{ID}.json"),
+            ID.to_owned(),
+            format!("{ID}x.dump"),
             "a.dump".into(),
         ] {
-            assert_eq!(Layout::dump_name(&id, &file), None, "{file}");
+            assert_eq!(place.dump_name(&file), None, "{file}");
         }
+    }
+
+    #[test]
+    fn a_file_belongs_to_the_crash_whose_id_its_name_begins_with() {
+        for name in ["", ".json", ".flash1.dump", ".removed"] {
+            let path = format!("/r/{ID}{name}");
+            assert_eq!(owner(Path::new(&path)), ID.parse().ok(), "{path}");
+        }
+        for name in ["x", "/x", "-1.json"] {
+            assert_eq!(owner(Path::new(&format!("/r/{ID}{name}"))), None, "{name}");
+        }
+        assert_eq!(owner(Path::new("/r/README")), None);
     }
 }

@@ -1,14 +1,22 @@
 //! Crashes as files: [`Tree`], and [`FileSystemCrashStorage`], a primary storage of three trees.
 
+mod branch;
 mod commit;
+mod files;
 mod layout;
+mod left_alone;
+mod links;
 mod network;
 mod queue;
 mod rejected;
+mod requests;
 mod spilled;
 mod staging;
+mod survey;
+mod sweep;
 mod tree;
 mod walk;
+mod writer;
 
 #[cfg(test)]
 mod tests;
@@ -26,8 +34,12 @@ use crate::crash_id::CrashId;
 use crate::dumps::{Dump, DumpName, Dumps};
 use crate::processed_crash::ProcessedCrash;
 use crate::raw_crash::RawCrash;
+pub use left_alone::LeftAlone;
 use queue::QueueState;
+pub use rejected::Rejected;
 pub use spilled::Spilled;
+pub use survey::{Finding, What};
+pub use sweep::Swept;
 pub use tree::{Tree, TreeOptions};
 
 /// The roots of a [`FileSystemCrashStorage`].
@@ -52,6 +64,7 @@ pub struct Roots {
 pub struct FileSystemCrashStorage {
     standard: Arc<Tree>,
     deferred: Arc<Tree>,
+    processed: Arc<Tree>,
     storage: Arc<DeferringCrashStorage>,
     queue: Arc<QueueState>,
 }
@@ -69,15 +82,17 @@ impl FileSystemCrashStorage {
         };
         let standard = tree(&roots.standard, true);
         let deferred = tree(&roots.deferred, true);
+        let processed = tree(&roots.processed, false);
         let storage = Arc::new(DeferringCrashStorage {
             standard: standard.clone(),
             deferred: deferred.clone(),
-            processed: tree(&roots.processed, false),
+            processed: processed.clone(),
         });
         let queue = Arc::new(QueueState::below(&roots.standard));
         Self {
             standard,
             deferred,
+            processed,
             storage,
             queue,
         }
@@ -116,14 +131,24 @@ impl CrashStorage for FileSystemCrashStorage {
     }
 
     async fn remove(&self, id: &CrashId) -> Result<()> {
-        self.storage.remove(id).await
+        self.storage.remove(id).await?;
+        self.forget_claim(id).await
     }
 
     fn new_crashes(&self) -> Result<CrashIds> {
         self.storage.new_crashes()
     }
 
+    /// Raw crashes, standard, then deferred; then processed crashes whose raw crash is gone.
     fn crashes(&self, days: RangeInclusive<Date>) -> Result<CrashIds> {
-        self.storage.crashes(days)
+        let raw = self.storage.crashes(days.clone())?;
+        let (standard, deferred) = (self.standard.clone(), self.deferred.clone());
+        let is_alone = move |id: &Result<CrashId>| {
+            id.as_ref().map_or(true, |id| {
+                !standard.has_raw_crash(id) && !deferred.has_raw_crash(id)
+            })
+        };
+        let processed = self.processed.crashes(days)?.filter(is_alone);
+        Ok(Box::new(raw.chain(processed)))
     }
 }

@@ -1,35 +1,36 @@
 //! The queue of a file-system primary storage.
 //!
 //! * A crash waits while its date link in the standard tree exists.
-//! * `<root>/.queue/priority/<id>` is a request for that crash, be it stored already or not.
+//! * `<root>/.queue/priority/<id>` is a request for that crash (see [`super::requests`]).
 //! * `<root>/.queue/claims/<id>` is locked (`flock`) by the process that works on the crash and
 //!   holds the number of the attempt. The kernel drops the lock of a dead process, so its crash
 //!   can be taken over at once. Claims are thus good for the processors of one host.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{ErrorKind, Read, Seek, Write};
+use std::io::{Read, Seek, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use tracing::{info, warn};
+use tracing::{debug, info};
 
 use super::FileSystemCrashStorage;
-use super::tree::date_link;
+use super::files::{find, remove_file};
+use super::links::{date_link, is_there};
+use super::requests::{Request, Requests};
 use crate::crash_id::CrashId;
 use crate::processed_crash::ProcessedCrash;
 use crate::storage::error::{AtPath, FsError};
 use crate::storage::{Claim, CrashIds, CrashQueue, CrashStorage, Finish, Result, blocking};
 
-const PRIORITY: &str = ".queue/priority";
 const CLAIMS: &str = ".queue/claims";
 
 /// Where the queue keeps its marks, and how far this process has walked.
 #[derive(Debug)]
 pub(super) struct QueueState {
-    priority: PathBuf,
+    requests: Requests,
     claims: PathBuf,
     walk: Mutex<Option<Walk>>,
 }
@@ -46,7 +47,7 @@ impl std::fmt::Debug for Walk {
 impl QueueState {
     pub(super) fn below(root: &Path) -> Self {
         Self {
-            priority: root.join(PRIORITY),
+            requests: Requests::below(root),
             claims: root.join(CLAIMS),
             walk: Mutex::new(None),
         }
@@ -67,39 +68,17 @@ impl CrashQueue for FileSystemCrashStorage {
     }
 
     async fn request(&self, id: &CrashId) -> Result<()> {
-        let dir = self.queue.priority.clone();
-        let path = dir.join(id.as_str());
-        blocking(move || {
-            fs::create_dir_all(&dir).at("make the directory", &dir)?;
-            // A new file each time: a claim that is being finished forgets only what it has seen.
-            let file = tempfile::NamedTempFile::new_in(&dir).at("make a file in", &dir)?;
-            file.as_file().sync_all().at("sync", file.path())?;
-            file.persist(&path)
-                .map_err(|failed| failed.error)
-                .at("make the request", &path)?;
-            File::open(&dir)
-                .and_then(|dir| dir.sync_all())
-                .at("sync", &dir)?;
-            Ok(())
-        })
-        .await
+        let (queue, id) = (Arc::clone(&self.queue), *id);
+        blocking(move || Ok(queue.requests.make(&id)?)).await
     }
 
     async fn is_requested(&self, id: &CrashId) -> Result<bool> {
-        let path = self.queue.priority.join(id.as_str());
-        blocking(move || Ok(path.try_exists().at("look for", &path)?)).await
+        let (queue, id) = (Arc::clone(&self.queue), *id);
+        blocking(move || Ok(queue.requests.is_made(&id)?)).await
     }
 
     fn requested(&self) -> Result<CrashIds> {
-        let dir = &self.queue.priority;
-        let entries = match fs::read_dir(dir) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Ok(Box::new(std::iter::empty()));
-            }
-            other => other.at("list", dir)?,
-        };
-        let id = |entry: fs::DirEntry| entry.file_name().to_str()?.parse().ok();
-        Ok(Box::new(entries.flatten().filter_map(id).map(Ok)))
+        Ok(Box::new(self.queue.requests.ids()?.map(Ok)))
     }
 
     fn waiting(&self) -> Result<CrashIds> {
@@ -108,6 +87,19 @@ impl CrashQueue for FileSystemCrashStorage {
 }
 
 impl FileSystemCrashStorage {
+    /// Removes the mark of a dead processor's claim on a crash that is no longer there.
+    pub(super) async fn forget_claim(&self, id: &CrashId) -> Result<()> {
+        let path = self.queue.claims.join(id.as_str());
+        blocking(move || {
+            // A living processor's mark stays, and goes with its claim.
+            if is_there(&path) && lock(&path)?.is_some() {
+                remove_file(&path).at("remove", &path)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
     fn claim_next(&self) -> Result<Option<Held>> {
         if let Some(held) = self.claim_requested()? {
             return Ok(Some(held));
@@ -131,7 +123,8 @@ impl FileSystemCrashStorage {
                             return Ok(Some(held));
                         }
                     }
-                    Err(error) => warn!(%error, "can't walk a part of the queue"),
+                    // The tree has logged it, once.
+                    Err(error) => debug!(%error, "can't walk a part of the queue"),
                 }
             }
             *walk = None;
@@ -140,47 +133,49 @@ impl FileSystemCrashStorage {
     }
 
     fn claim_requested(&self) -> Result<Option<Held>> {
-        let dir = &self.queue.priority;
-        let entries = match fs::read_dir(dir) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            other => other.at("list", dir)?,
-        };
-        for entry in entries.flatten() {
-            let id = entry
-                .file_name()
-                .to_str()
-                .and_then(|name| name.parse::<CrashId>().ok());
-            let (Some(id), Ok(meta)) = (id, entry.metadata()) else {
+        let requests = &self.queue.requests;
+        for id in requests.ids()? {
+            let Some(request) = requests.get(&id) else {
                 continue;
             };
-            // Not arrived yet: the request waits for it a day or two.
-            if !self.standard.has_raw_crash(&id) && !self.deferred.has_raw_crash(&id) {
+            if !self.has_arrived(&id) {
+                // The request waits for it a day or two.
                 if !id.is_recent(Timestamp::now()) {
-                    remove_if_there(&entry.path())?;
+                    requests.forget(&id, &request)?;
                 }
                 continue;
             }
-            if let Some(held) = self.try_claim(&id, Some(meta.ino()))? {
+            if let Some(held) = self.try_claim(&id, Some(request))? {
                 return Ok(Some(held));
             }
         }
+        requests.tidy();
         Ok(None)
     }
 
-    /// Claims a crash that is in the queue and not claimed. `request` is the inode of the request
-    /// that asked for it.
-    fn try_claim(&self, id: &CrashId, request: Option<u64>) -> Result<Option<Held>> {
+    /// Whether there is such a raw crash. New ones come to the place of their id: the search of all
+    /// days is for those that Socorro 2.x wrote.
+    fn has_arrived(&self, id: &CrashId) -> bool {
+        let trees = [&self.standard, &self.deferred];
+        trees
+            .iter()
+            .any(|tree| tree.layout().home(id).raw_crash().exists())
+            || (!id.is_recent(Timestamp::now()) && trees.iter().any(|tree| tree.has_raw_crash(id)))
+    }
+
+    /// Claims a crash that is in the queue and not claimed. `request` is the one that asked for it.
+    fn try_claim(&self, id: &CrashId, request: Option<Request>) -> Result<Option<Held>> {
         fs::create_dir_all(&self.queue.claims).at("make the directory", &self.queue.claims)?;
         let path = self.queue.claims.join(id.as_str());
         let Some(mut file) = lock(&path)? else {
             return Ok(None);
         };
-        let still_waits = match request {
-            Some(inode) => inode_of(&self.queue.priority.join(id.as_str())) == Some(inode),
-            None => self.standard.has_raw_crash(id) && self.date_link_exists(id),
+        let still_waits = match &request {
+            Some(_) => self.queue.requests.get(id) == request,
+            None => self.date_link(id).is_some_and(|link| is_there(&link)),
         };
         if !still_waits {
-            remove_if_there(&path)?;
+            remove_file(&path).at("remove", &path)?;
             return Ok(None);
         }
         let mut text = String::new();
@@ -199,33 +194,19 @@ impl FileSystemCrashStorage {
         }))
     }
 
-    fn date_link_exists(&self, id: &CrashId) -> bool {
-        date_link(self.standard.layout(), id).is_some_and(|link| link.symlink_metadata().is_ok())
+    fn date_link(&self, id: &CrashId) -> Option<PathBuf> {
+        date_link(&find(self.standard.layout(), id)?)
     }
 
+    /// The request goes last: a processor killed before that is asked again.
     fn dequeue(&self, held: &Held) -> Result<(), FsError> {
-        if let Some(link) = date_link(self.standard.layout(), &held.id) {
-            remove_if_there(&link)?;
+        if let Some(link) = self.date_link(&held.id) {
+            remove_file(&link).at("remove", &link)?;
         }
-        if let Some(inode) = held.request {
-            self.forget_request(&held.id, inode)?;
+        if let Some(request) = &held.request {
+            self.queue.requests.forget(&held.id, request)?;
         }
-        remove_if_there(&held.path)
-    }
-
-    /// Removes the request that was seen; one made meanwhile stays.
-    fn forget_request(&self, id: &CrashId, seen: u64) -> Result<(), FsError> {
-        let request = self.queue.priority.join(id.as_str());
-        let taken = self.queue.claims.join(format!("{id}.request"));
-        match fs::rename(&request, &taken) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-            other => other.at("rename", &request)?,
-        }
-        if inode_of(&taken) == Some(seen) {
-            remove_if_there(&taken)
-        } else {
-            fs::rename(&taken, &request).at("put back", &request)
-        }
+        remove_file(&held.path).at("remove", &held.path).map(drop)
     }
 }
 
@@ -234,7 +215,7 @@ impl FileSystemCrashStorage {
 struct Held {
     id: CrashId,
     attempt: u32,
-    request: Option<u64>,
+    request: Option<Request>,
     path: PathBuf,
     /// Holds the lock.
     _file: Arc<File>,
@@ -274,7 +255,8 @@ impl Claim for FileClaim {
         let earlier = self.held.attempt - 1;
         blocking(move || {
             if earlier == 0 {
-                return Ok(remove_if_there(&path)?);
+                remove_file(&path).at("remove", &path)?;
+                return Ok(());
             }
             let mut file = File::options().write(true).open(&path).at("open", &path)?;
             Ok(write_attempt(&mut file, earlier).at("write", &path)?)
@@ -309,11 +291,4 @@ fn write_attempt(file: &mut File, attempt: u32) -> std::io::Result<()> {
 
 fn inode_of(path: &Path) -> Option<u64> {
     fs::metadata(path).ok().map(|meta| meta.ino())
-}
-
-fn remove_if_there(path: &Path) -> Result<(), FsError> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        other => other.at("remove", path),
-    }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tempfile::NamedTempFile;
 
 use super::commit::Since;
-use super::tree::Writer;
+use super::writer::Writer;
 use crate::dumps::Dump;
 
 /// A file in a tree's staging directory, which it keeps alive. It vanishes when dropped; saved

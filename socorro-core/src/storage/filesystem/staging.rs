@@ -140,6 +140,11 @@ fn clear_leftovers(parent: &Path, instance: &str) {
     }
 }
 
+/// Whether a living process has that staging directory.
+pub(super) fn is_held(dir: &Path) -> bool {
+    !matches!(try_lock(dir), Ok(Some(_)))
+}
+
 /// Locks a directory; `None` if somebody else has it or it has been removed meanwhile.
 fn try_lock(dir: &Path) -> std::io::Result<Option<File>> {
     let file = match File::open(dir) {

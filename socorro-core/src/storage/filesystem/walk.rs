@@ -1,8 +1,10 @@
 //! Walks the date branch of a tree: the ids of waiting crashes, oldest first.
 //!
 //! Nothing is removed that a crash needs: an id is told, and the crash stays until
-//! [`super::tree::Tree`] is asked to remove it. The walk only finishes removals that were cut
-//! short, and prunes directories of past days that are empty.
+//! [`super::tree::Tree`] is asked to remove it. The walk finishes what was cut short, prunes
+//! directories of past days that are empty, and mends what a later removal needs: where Socorro 2.x
+//! or a kill left a whole crash without its name link, or with one to nowhere, it makes the link.
+//! All else is left alone.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -10,138 +12,224 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use jiff::ToSpan;
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan};
-use tracing::{debug, warn};
-use walkdir::{DirEntry, WalkDir};
+use tracing::{info, warn};
+use walkdir::WalkDir;
 
-use super::layout::{Layout, REJECTED, REMOVED};
+use super::branch::{Branch, Emptied};
+use super::files::{days, is_past, remove_file, remove_files};
+use super::layout::{Layout, Place, REJECTED, REMOVED, owner};
+use super::left_alone::{Notes, Round, Why};
+use super::links::{is_there, make_name_link};
 use super::rejected;
-use super::tree::remove_files;
 use crate::crash_id::CrashId;
 use crate::storage::Result;
 use crate::storage::error::{AtPath, FsError};
 
-/// After that long a crash without a name link counts as whole: Socorro 2.x made that link last.
-const SETTLED: Duration = Duration::from_secs(3600);
-
-/// Depth of date links below `date`: HH/MM/host_N/id.
-const LINK_DEPTH: usize = 4;
+/// After that long a crash without a name link counts as whole: Socorro 2.x made that link last. And
+/// a date link without a crash counts as dangling.
+pub(super) const SETTLED: Duration = Duration::from_secs(3600);
 
 /// The ids of the tree's waiting crashes: day by day, minute by minute.
-pub(super) fn new_crashes(layout: Layout) -> Result<impl Iterator<Item = Result<CrashId>> + Send> {
-    let days = days(&layout.root)?;
-    Ok(days
-        .into_iter()
-        .flat_map(move |day| walk_day(layout.clone(), day)))
+pub(super) fn new_crashes(layout: &Layout, notes: &Notes) -> Waiting {
+    let mut round = notes.begin();
+    let (days, failed) = match days(&layout.root) {
+        Ok(days) => (days, None),
+        Err(error) => {
+            round.leave(Why::Unreadable, &error.path, &error.source);
+            (Vec::new(), Some(error))
+        }
+    };
+    Waiting {
+        layout: layout.clone(),
+        days: days.into_iter(),
+        day: None,
+        round,
+        failed,
+    }
 }
 
-/// The ids of all raw crashes of those days, whether they wait or not, day by day.
-pub(super) fn crashes(
+/// A walk of waiting crashes.
+#[derive(Debug)]
+pub(super) struct Waiting {
     layout: Layout,
-    days_wanted: RangeInclusive<Date>,
-) -> Result<impl Iterator<Item = Result<CrashId>> + Send> {
-    let wanted = move |day: &String| Layout::day_of(day).is_some_and(|d| days_wanted.contains(&d));
-    let days = days(&layout.root)?.into_iter().filter(wanted);
-    let entries = days.flat_map(move |day| WalkDir::new(layout.root.join(day).join("name")));
-    Ok(entries.filter_map(|entry| match entry {
-        Ok(file) => file
-            .file_name()
-            .to_str()?
-            .strip_suffix(".json")?
-            .parse()
-            .ok()
-            .map(Ok),
-        Err(error) => report(error).map(Err),
-    }))
+    days: std::vec::IntoIter<(String, Date)>,
+    day: Option<Day>,
+    round: Round,
+    failed: Option<FsError>,
 }
 
-/// The names of the day directories, oldest first. A root that does not exist yet has none.
-fn days(root: &Path) -> Result<Vec<String>, FsError> {
-    let entries = match fs::read_dir(root) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other.at("list", root)?,
-    };
-    let mut days: Vec<String> = entries
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|name| Layout::day_of(name).is_some())
-        .collect();
-    days.sort_unstable();
-    Ok(days)
+#[derive(Debug)]
+struct Day {
+    place_of: PathBuf,
+    is_past: bool,
+    branch: Branch,
 }
 
-fn walk_day(layout: Layout, day: String) -> impl Iterator<Item = Result<CrashId>> + Send {
-    let date_branch = layout.root.join(&day).join("date");
-    let walk = WalkDir::new(&date_branch)
-        .min_depth(LINK_DEPTH)
-        .max_depth(LINK_DEPTH)
-        .sort_by_file_name()
-        .into_iter();
-    let prune = PruneAtEnd {
-        day: layout.root.join(&day),
-        date: Layout::day_of(&day),
-    };
-    walk.filter_map(move |entry| {
-        let _at_end = &prune;
-        match entry {
-            Ok(link) => ready(&layout, &link).map(Ok),
-            Err(error) => report(error).map(Err),
+impl Day {
+    fn end(self) {
+        let date_branch = self.place_of.join("date");
+        if self.is_past && !is_there(&date_branch) {
+            // Nothing waits any more.
+            prune_emptied(&self.place_of);
         }
-    })
+    }
 }
 
-/// What vanished while we walked is no error; somebody else has moved it.
-fn report(error: walkdir::Error) -> Option<crate::storage::StorageError> {
-    let path = error.path().map(Path::to_owned).unwrap_or_default();
-    let source = error.into_io_error()?;
-    (source.kind() != ErrorKind::NotFound).then(|| {
-        FsError {
-            operation: "walk",
-            path,
-            source,
+impl Iterator for Waiting {
+    type Item = Result<CrashId>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(error) = self.failed.take() {
+            return Some(Err(error.into()));
         }
-        .into()
-    })
+        loop {
+            let Some(day) = &mut self.day else {
+                let Some((name, date)) = self.days.next() else {
+                    self.round.end();
+                    return None;
+                };
+                let place_of = self.layout.root.join(name);
+                let date_branch = place_of.join("date");
+                // A day without a date branch was pruned when the branch went.
+                let is_past = is_past(date) && is_there(&date_branch);
+                let emptied = match is_past {
+                    true => Emptied::Prune,
+                    false => Emptied::Renew,
+                };
+                self.day = Some(Day {
+                    branch: Branch::walk(date_branch, emptied),
+                    place_of,
+                    is_past,
+                });
+                continue;
+            };
+            match day.branch.next() {
+                None => {
+                    if let Some(day) = self.day.take() {
+                        day.end();
+                    }
+                }
+                Some(Ok(link)) => {
+                    if let Some(id) = ready(&day.place_of, &link, &mut self.round) {
+                        return Some(Ok(id));
+                    }
+                }
+                Some(Err(error)) => {
+                    self.round
+                        .leave(Why::Unreadable, &error.path, &error.source);
+                    return Some(Err(error.into()));
+                }
+            }
+        }
+    }
 }
 
 /// The id of a date link whose crash is whole.
-fn ready(layout: &Layout, link: &DirEntry) -> Option<CrashId> {
-    let name = link.file_name().to_str()?;
-    if let Some(removed) = name.strip_suffix(REMOVED) {
-        finish_removal(layout, &removed.parse().ok()?, link.path());
-        return None;
-    }
-    if let Some(refused) = name.strip_suffix(REJECTED) {
-        let id = refused.parse().ok()?;
-        warn_of(&id, rejected::finish(layout, &id, link.path()));
-        return None;
-    }
-    let Ok(id) = name.parse::<CrashId>() else {
-        debug!(path = %link.path().display(), "not a crash, left alone");
+fn ready(day: &Path, link: &Path, round: &mut Round) -> Option<CrashId> {
+    let name = link.file_name()?.to_str().unwrap_or_default();
+    let Some(id) = owner(link) else {
+        round.leave(Why::Foreign, link, "not a crash");
         return None;
     };
-    let settled = |json: fs::Metadata| {
-        layout.name_link(&id).symlink_metadata().is_ok()
-            || json.modified().is_ok_and(|time| is_past(time, SETTLED))
-    };
-    let whole = fs::metadata(layout.raw_crash(&id)).is_ok_and(settled);
-    if !whole {
-        debug!(%id, "has a date link but is not whole (yet), left alone");
+    let place = Place::new(day.to_owned(), &id);
+    match &name[CrashId::LEN..] {
+        "" => {}
+        REMOVED => {
+            warn_of(&id, finish_removal(&place, link));
+            return None;
+        }
+        REJECTED => {
+            warn_of(&id, rejected::finish(&place, link));
+            return None;
+        }
+        _ => {
+            round.leave(Why::Foreign, link, "not a crash");
+            return None;
+        }
     }
-    whole.then_some(id)
+    let json = place.raw_crash();
+    match fs::metadata(&json) {
+        Ok(meta) if meta.is_file() => match settle(&place, link, &meta) {
+            Ok(Settled::Ready) => return Some(id),
+            Ok(Settled::Later) => round.leave(Why::Unfinished, link, "has no name link yet"),
+            Ok(Settled::Gone) => {}
+            Err(error) => round.leave(Why::Unreadable, &error.path, &error.source),
+        },
+        Ok(_) => round.leave(Why::Unreadable, &json, "not a file"),
+        Err(error) if error.kind() == ErrorKind::NotFound => match fs::symlink_metadata(link) {
+            Ok(meta) if meta.modified().is_ok_and(is_settled) => {
+                round.leave(
+                    Why::Dangling,
+                    link,
+                    "there is no whole crash behind the link",
+                );
+            }
+            Ok(_) => round.leave(
+                Why::Unfinished,
+                link,
+                "has a date link but is not whole yet",
+            ),
+            // Somebody else has moved it.
+            Err(_) => {}
+        },
+        Err(error) => round.leave(Why::Unreadable, &json, error),
+    }
+    None
 }
 
-fn is_past(time: SystemTime, age: Duration) -> bool {
-    time.elapsed().is_ok_and(|elapsed| elapsed >= age)
+enum Settled {
+    /// The crash is whole, and its name link leads to the link that was met.
+    Ready,
+    /// Socorro 2.x may be writing it.
+    Later,
+    /// The link that was met is no longer there.
+    Gone,
 }
 
-fn finish_removal(layout: &Layout, id: &CrashId, marker: &Path) {
-    let removed = remove_files(layout, id);
-    warn_of(
-        id,
-        removed.and_then(|_| fs::remove_file(marker).at("remove", marker)),
-    );
+/// Sees to it that the name link of a crash with a json leads to this date link.
+fn settle(place: &Place, link: &Path, json: &fs::Metadata) -> Result<Settled, FsError> {
+    let name_link = place.name_link();
+    let slot = link.parent().unwrap_or(place.day());
+    match fs::read_link(&name_link) {
+        Ok(target) => {
+            let leads_to = place.slot_of_target(&target);
+            if leads_to.as_deref() == Some(slot) {
+                return Ok(Settled::Ready);
+            }
+            let other = leads_to.map(|slot| slot.join(place.id().as_str()));
+            if other.is_some_and(|other| is_there(&other)) {
+                info!(path = %link.display(), "the crash has another date link, this one is removed");
+                remove_file(link).at("remove", link)?;
+                return Ok(Settled::Gone);
+            }
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            if !json.modified().is_ok_and(is_settled) {
+                return Ok(Settled::Later);
+            }
+        }
+        // Something else has its name. It is removed with the crash, which is found by a search.
+        Err(error) if error.kind() == ErrorKind::InvalidInput => return Ok(Settled::Ready),
+        Err(error) => return Err(error).at("read the link", &name_link),
+    }
+    make_name_link(place, slot)?;
+    if is_there(link) {
+        return Ok(Settled::Ready);
+    }
+    // It was removed meanwhile.
+    remove_file(&name_link).at("remove", &name_link)?;
+    Ok(Settled::Gone)
+}
+
+pub(super) fn is_settled(since: SystemTime) -> bool {
+    since.elapsed().is_ok_and(|age| age >= SETTLED)
+}
+
+fn finish_removal(place: &Place, marker: &Path) -> Result<(), FsError> {
+    remove_files(place)?;
+    remove_file(marker).at("remove", marker).map(drop)
 }
 
 fn warn_of(id: &CrashId, finished: Result<(), FsError>) {
@@ -150,36 +238,62 @@ fn warn_of(id: &CrashId, finished: Result<(), FsError>) {
     }
 }
 
-/// Prunes a day when its walk is dropped.
-struct PruneAtEnd {
-    day: PathBuf,
-    date: Option<Date>,
-}
+/// So many files may be met below a day before it counts as one that is kept.
+const KEPT_FILES: usize = 100;
 
-impl Drop for PruneAtEnd {
-    fn drop(&mut self) {
-        let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
-        let past = today
-            .checked_sub(2.days())
-            .is_ok_and(|limit| self.date.is_some_and(|d| d <= limit));
-        // Collectors may still write into today and yesterday.
-        let date_branch = self.day.join("date");
-        if past && date_branch.exists() {
-            prune(&date_branch);
-            // Nothing waits any more. The name branch is looked at this once: in a primary storage
-            // it is full, and stays.
-            if !date_branch.exists() {
-                prune(&self.day);
+/// Removes the empty directories of a day, leaves first. A day of a primary storage is full of
+/// crashes that stay; the first of them end the search.
+fn prune_emptied(day: &Path) {
+    let mut kept = 0;
+    for entry in WalkDir::new(day).contents_first(true).into_iter().flatten() {
+        if entry.file_type().is_dir() {
+            let _ = fs::remove_dir(entry.path());
+        } else {
+            kept += 1;
+            if kept > KEPT_FILES {
+                return;
             }
         }
     }
 }
 
-/// Removes the empty directories of a tree, leaves first; what is not empty stays.
-fn prune(dir: &Path) {
-    for entry in WalkDir::new(dir).contents_first(true).into_iter().flatten() {
-        if entry.file_type().is_dir() {
-            let _ = fs::remove_dir(entry.path());
-        }
-    }
+/// The ids of all crashes of those days that have their raw or their processed crash here, whether
+/// they wait or not, day by day.
+pub(super) fn crashes(
+    layout: Layout,
+    days_wanted: RangeInclusive<Date>,
+) -> Result<impl Iterator<Item = Result<CrashId>> + Send> {
+    let in_days = days_around(&layout, &days_wanted)?;
+    let files = in_days.flat_map(|day| Branch::walk(day.join("name"), Emptied::Keep));
+    Ok(files.filter_map(move |file| {
+        let file = match file {
+            Ok(file) => file,
+            Err(error) => return Some(Err(error.into())),
+        };
+        let id = owner(&file).filter(|id| days_wanted.contains(&id.date()))?;
+        let is_crash = match file.extension()?.to_str()? {
+            "json" => true,
+            // Not told twice.
+            "jsonz" => !file.with_extension("json").exists(),
+            _ => false,
+        };
+        is_crash.then_some(Ok(id))
+    }))
+}
+
+/// The day directories in which crashes of those days may be: Socorro 2.x chose a crash's directory
+/// and its id at different moments, perhaps around midnight.
+pub(super) fn days_around(
+    layout: &Layout,
+    wanted: &RangeInclusive<Date>,
+) -> Result<impl Iterator<Item = PathBuf> + Send + use<>, FsError> {
+    let first = wanted.start().checked_sub(1.day());
+    let last = wanted.end().checked_add(1.day());
+    let first = first.unwrap_or(*wanted.start());
+    let last = last.unwrap_or(*wanted.end());
+    let root = layout.root.clone();
+    let days = days(&root)?.into_iter();
+    Ok(days
+        .filter(move |(_, date)| (first..=last).contains(date))
+        .map(move |(name, _)| root.join(name)))
 }

@@ -1,0 +1,116 @@
+//! Saving, reading, removing.
+
+use super::*;
+
+#[tokio::test]
+async fn a_saved_crash_reads_back_and_is_walked() {
+    let root = TempDir::new().unwrap();
+    let (id, raw, dumps) = crash();
+    let tree = dated(root.path());
+    tree.save_raw_crash(&id, &raw, &dumps).await.unwrap();
+
+    assert_eq!(tree.get_raw_crash(&id).await.unwrap(), raw);
+    let expected = [
+        ("flash1", &b"MDMP flash"[..]),
+        ("upload_file_minidump", b"MDMP main"),
+    ];
+    assert_eq!(
+        contents(&tree, &id).await,
+        expected.map(|(name, bytes)| (name.to_owned(), Bytes::from_static(bytes)))
+    );
+    assert_eq!(ids(&tree), [id]);
+
+    let day = root.path().join("20261103");
+    let date_link = day.join("date/13/05/web1_0").join(id.as_str());
+    assert!(
+        date_link.join(format!("{id}.json")).exists(),
+        "the date link leads to the files"
+    );
+    let (a, b) = (&id.as_str()[..2], &id.as_str()[2..4]);
+    let name_link = day.join("name").join(a).join(b).join(id.as_str());
+    assert!(
+        name_link.join(id.as_str()).symlink_metadata().is_ok(),
+        "the name link leads back"
+    );
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_not_found() {
+    let root = TempDir::new().unwrap();
+    let (id, ..) = crash();
+    let tree = dated(root.path());
+    assert!(tree.get_raw_crash(&id).await.unwrap_err().is_not_found());
+    assert!(tree.get_dumps(&id).await.unwrap_err().is_not_found());
+    assert!(
+        tree.get_dump(&id, &DumpName::main())
+            .await
+            .unwrap_err()
+            .is_not_found()
+    );
+    assert!(tree.get_processed(&id).await.unwrap_err().is_not_found());
+    assert!(tree.remove(&id).await.unwrap_err().is_not_found());
+    assert!(ids(&tree).is_empty());
+}
+
+#[tokio::test]
+async fn a_removed_crash_leaves_nothing() {
+    let root = TempDir::new().unwrap();
+    let tree = dated(root.path());
+    let (id, raw, dumps) = crash();
+    tree.save_raw_crash(&id, &raw, &dumps).await.unwrap();
+    tree.remove(&id).await.unwrap();
+    assert_eq!(files(root.path()), Vec::<PathBuf>::new());
+}
+
+#[tokio::test]
+async fn a_save_killed_before_the_json_is_invisible_and_can_be_repeated() {
+    let root = TempDir::new().unwrap();
+    let tree = dated(root.path());
+    let (id, raw, dumps) = crash();
+    tree.save_raw_crash(&id, &raw, &dumps).await.unwrap();
+    fs::remove_file(tree.layout().home(&id).raw_crash()).unwrap();
+    assert!(ids(&tree).is_empty());
+    assert!(tree.get_dumps(&id).await.unwrap_err().is_not_found());
+
+    tree.save_raw_crash(&id, &raw, &dumps).await.unwrap();
+    assert_eq!(ids(&tree), [id]);
+    tree.remove(&id).await.unwrap();
+    assert_eq!(files(root.path()), Vec::<PathBuf>::new());
+}
+
+#[tokio::test]
+async fn a_vanished_directory_is_made_again() {
+    let root = TempDir::new().unwrap();
+    let tree = dated(root.path());
+    for _ in 0..2 {
+        let (id, raw, dumps) = crash();
+        tree.save_raw_crash(&id, &raw, &dumps).await.unwrap();
+        fs::remove_dir_all(root.path().join("20261103")).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_root_that_vanished_is_an_error_once_and_then_made_again() {
+    let parent = TempDir::new().unwrap();
+    let root = parent.path().join("spool");
+    let tree = dated(&root);
+    let (id, raw, dumps) = crash();
+    tree.save_raw_crash(&id, &raw, &dumps).await.unwrap();
+    fs::remove_dir_all(&root).unwrap();
+    let error = tree.save_raw_crash(&id, &raw, &dumps).await.unwrap_err();
+    assert!(error.to_string().contains("spool"), "{error}");
+    tree.save_raw_crash(&id, &raw, &dumps).await.unwrap();
+    assert_eq!(ids(&tree), [id]);
+}
+
+#[tokio::test]
+async fn a_raw_crash_that_is_no_json_is_refused_and_named() {
+    let root = TempDir::new().unwrap();
+    let tree = dated(root.path());
+    let (id, raw, dumps) = crash();
+    tree.save_raw_crash(&id, &raw, &dumps).await.unwrap();
+    fs::write(tree.layout().home(&id).raw_crash(), "{").unwrap();
+    let error = tree.get_raw_crash(&id).await.unwrap_err();
+    assert_eq!(error.blame(), crate::storage::Blame::Crash);
+    assert!(error.to_string().contains(".json"), "{error}");
+}

@@ -1,0 +1,55 @@
+//! [`Writer`]: a tree that is open for writing.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tempfile::TempPath;
+
+use super::commit::Committer;
+use super::network;
+use super::staging::Staging;
+use super::tree::TreeOptions;
+use crate::storage::error::{AtPath, FsError};
+use crate::storage::{Result, blocking};
+
+/// A file in staging, and where it is to be.
+pub(super) type Staged = (TempPath, PathBuf);
+
+/// The staging directory of this process in a tree, and the sync of its file system.
+#[derive(Debug)]
+pub(super) struct Writer {
+    pub(super) staging: Staging,
+    pub(super) committer: Committer,
+}
+
+impl Writer {
+    /// Makes the root, checks that it can be used, and opens it.
+    pub(super) fn open(options: &TreeOptions) -> Result<Self> {
+        let root = &options.root;
+        fs::create_dir_all(root).at("make the directory", root)?;
+        if !options.allow_network_fs {
+            network::refuse(root)?;
+        }
+        // The committer first: it must see every error of what is written later.
+        let committer = Committer::open(root)?;
+        let staging = Staging::open(root, &options.host)?;
+        Ok(Self { staging, committer })
+    }
+
+    /// Stages files on a blocking thread, commits, places them there, and commits again.
+    pub(super) async fn save(
+        self: &Arc<Self>,
+        stage: impl FnOnce(&Staging) -> Result<Vec<Staged>, FsError> + Send + 'static,
+        place: impl FnOnce(Vec<Staged>) -> Result<(), FsError> + Send + 'static,
+    ) -> Result<(), FsError> {
+        let since = self.committer.begin();
+        let stager = Arc::clone(self);
+        let staged = blocking(move || stage(&stager.staging)).await?;
+        if !staged.is_empty() {
+            self.committer.commit(since).await?;
+            blocking(move || place(staged)).await?;
+        }
+        self.committer.commit(since).await
+    }
+}
