@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use socorro_core::config::{MAX_INFLATED_BYTES, Period, Section};
 
 use crate::throttle::RuleOptions;
@@ -46,9 +47,23 @@ pub struct Options {
     pub submit_token_file: PathBuf,
     /// Names by which some clients call an annotation; they fill it where it is absent.
     pub annotation_aliases: BTreeMap<String, String>,
-    /// The rules that decide what is stored and what is processed; the first that fits counts. No
-    /// rule fits: accepted.
+    /// Defer what a rule says to discard (Socorro 2.x).
+    pub never_discard: bool,
+    /// The rules that decide what is stored and what is processed; the first whose conditions hold
+    /// counts. No such rule: accepted.
     pub throttle: Vec<RuleOptions>,
+}
+
+impl Options {
+    /// Fills in the names that clients call otherwise, where they are absent.
+    pub(crate) fn fill_in_aliases(&self, annotations: &mut Map<String, Value>) {
+        for (alias, name) in &self.annotation_aliases {
+            if let (Some(value), false) = (annotations.get(alias), annotations.contains_key(name)) {
+                let value = value.clone();
+                annotations.insert(name.clone(), value);
+            }
+        }
+    }
 }
 
 impl Default for Options {
@@ -76,6 +91,7 @@ impl Default for Options {
             accept_submitted_crash_id: false,
             submit_token_file: PathBuf::new(),
             annotation_aliases: aliases.map(owned).into(),
+            never_discard: false,
             throttle: Vec::new(),
         }
     }

@@ -13,10 +13,11 @@ mod submit;
 mod tests;
 pub mod throttle;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use prometheus_client::registry::Registry;
 use socorro_core::http::{self, Limits};
 use socorro_core::service::{CommonArgs, Context, Error, bind, launch, serve_metrics};
@@ -28,6 +29,7 @@ use tracing::{info, warn};
 use config::Options;
 use metrics::Metrics;
 use throttle::Throttler;
+use throttle::check::check_rules;
 
 /// Takes crashes from Breakpad and Crashpad clients into the spool.
 ///
@@ -39,12 +41,39 @@ use throttle::Throttler;
 struct Args {
     #[command(flatten)]
     common: CommonArgs,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Tells which throttle rule counts for a crash, and why no earlier one
+    ///
+    /// Reads the crash, a JSON object of annotations, from standard input.
+    CheckRules {
+        /// A configuration file with [[collector.throttle]]
+        file: PathBuf,
+    },
 }
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    let Args { common } = Args::parse();
-    launch("collector", &common, run)
+    let Args { common, command } = Args::parse();
+    let Some(Command::CheckRules { file }) = command else {
+        return launch("collector", &common, run);
+    };
+    let read = std::io::read_to_string(std::io::stdin());
+    let explained = read.map_err(Error::from);
+    match explained.and_then(|crash| check_rules(&file, crash.as_bytes())) {
+        Ok(explanation) => {
+            print!("{explanation}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("collector: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Serves until the stop.
@@ -99,7 +128,7 @@ impl Collector {
     fn new(context: &Context<Options>, registry: &mut Registry) -> Result<Self, Error> {
         let options = context.own.clone();
         Ok(Self {
-            throttler: Throttler::new(&options.throttle)?,
+            throttler: Throttler::new(&options),
             submit_token: submit_token(&options)?,
             spool: Spool::new(&context.shared),
             metrics: Metrics::register(registry),

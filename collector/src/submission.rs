@@ -105,12 +105,7 @@ impl<'a> Builder<'a> {
                     .or_insert_with(|| without_nul(value.into_owned()).into());
             }
         }
-        for (alias, name) in &self.options.annotation_aliases {
-            if let (Some(value), false) = (all.get(alias), all.contains_key(name)) {
-                let value = value.clone();
-                all.insert(name.clone(), value);
-            }
-        }
+        self.options.fill_in_aliases(&mut all);
         if all.is_empty() {
             return Err(Reject::NoAnnotations);
         }

@@ -21,11 +21,12 @@ use crate::multipart::{Parser, boundary};
 use crate::reject::{Reject, refuse};
 use crate::routes::TEXT;
 use crate::submission::{Builder, Submission};
-use crate::throttle::Verdict;
+use crate::throttle::{Decision, Verdict};
 
 /// What became of a submission that was not refused.
 #[derive(Debug)]
 enum Outcome {
+    /// Stored, or by a rule answered as if it were.
     Stored(CrashId),
     Discarded(String),
     Unsupported,
@@ -105,23 +106,25 @@ async fn decide_and_store(
 ) -> Result<Outcome, Reject> {
     let now = Timestamp::now();
     let submitted_id = submitted_id(collector, &submission, &origin)?;
+    let chance = || fastrand::f64() * 100.0;
     let verdict = collector
         .throttler
-        .decide(&submission.annotations, fastrand::f64() * 100.0);
-    let (result, rule) = (verdict.result, verdict.rule.to_owned());
-    let not_stored = match result {
-        ThrottleResult::Accept | ThrottleResult::Defer => None,
-        ThrottleResult::Discard => Some(Outcome::Discarded(rule.clone())),
-        ThrottleResult::Ignore => Some(Outcome::Unsupported),
-    };
-    if let Some(outcome) = not_stored {
-        collector.metrics.throttled(result);
-        info!(result = result.as_str(), rule, "not stored");
-        return Ok(outcome);
-    }
+        .decide(&submission.annotations, now, chance);
+    let (decision, rule) = (verdict.decision, verdict.rule.to_owned());
     let today = now.to_zoned(TimeZone::UTC).date();
     let id = submitted_id.unwrap_or_else(|| CrashId::new(today));
-    let raw = raw_crash(&id, now, &mut submission, &origin, &verdict);
+    let not_stored = |outcome| {
+        collector.metrics.throttled(decision);
+        info!(result = decision.as_str(), rule, "not stored");
+        Ok(outcome)
+    };
+    let result = match decision {
+        Decision::Store(result) => result,
+        Decision::Discard => return not_stored(Outcome::Discarded(rule.clone())),
+        Decision::Ignore => return not_stored(Outcome::Unsupported),
+        Decision::FakeAccept => return not_stored(Outcome::Stored(id)),
+    };
+    let raw = raw_crash(&id, now, &mut submission, &origin, &verdict, result);
     // On a task of its own: a client that goes away must not cut a save in the middle.
     let collector = Arc::clone(collector);
     let saving = tokio::spawn(async move {
@@ -130,7 +133,7 @@ async fn decide_and_store(
         let lost = submission.spilled.iter().any(|dump| !dump.is_sound());
         match saved {
             Ok(()) if !lost => {
-                collector.metrics.throttled(result);
+                collector.metrics.throttled(decision);
                 let (dumps, size_bytes) = (submission.dumps.len(), origin.wire_bytes);
                 info!(%id, result = result.as_str(), rule, dumps, size_bytes, "stored");
                 true
@@ -195,6 +198,7 @@ fn raw_crash(
     submission: &mut Submission,
     origin: &Origin,
     verdict: &Verdict<'_>,
+    result: ThrottleResult,
 ) -> RawCrash {
     let mut annotations = std::mem::take(&mut submission.annotations);
     for name in field::OURS {
@@ -210,7 +214,7 @@ fn raw_crash(
     let mut raw = RawCrash::new(annotations);
     raw.set(field::SUBMITTED_TIMESTAMP, format_timestamp(now));
     raw.set(field::TIMESTAMP, now.as_microsecond() as f64 / 1e6);
-    raw.set(field::LEGACY_PROCESSING, verdict.result as i64);
+    raw.set(field::LEGACY_PROCESSING, result as i64);
     raw.set(field::THROTTLE_RATE, verdict.rate);
     raw.set(field::UUID, id.as_str());
     let metadata = json!({
