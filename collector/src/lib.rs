@@ -3,6 +3,9 @@
 mod body;
 pub mod config;
 mod health;
+mod incoming;
+mod intake;
+mod json;
 mod metrics;
 mod multipart;
 mod reject;
@@ -12,6 +15,7 @@ mod submit;
 #[cfg(test)]
 mod tests;
 pub mod throttle;
+mod uploads;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -27,9 +31,11 @@ use tokio::net::TcpListener;
 use tracing::{info, warn};
 
 use config::Options;
+use health::Probe;
 use metrics::Metrics;
 use throttle::Throttler;
 use throttle::check::check_rules;
+use uploads::{Memory, Saving, Uploads};
 
 /// Takes crashes from Breakpad and Crashpad clients into the spool.
 ///
@@ -101,6 +107,7 @@ pub async fn serve(listener: TcpListener, context: Context<Options>) -> Result<E
         context.stop.clone(),
     )
     .await?;
+    allow_open_files(&context.own);
     let limits = Limits {
         connections: context.own.connections,
         header_timeout: context.own.header_timeout.get(),
@@ -114,6 +121,27 @@ pub async fn serve(listener: TcpListener, context: Context<Options>) -> Result<E
     Ok(ExitCode::SUCCESS)
 }
 
+/// Raises the limit on open files to what the settings need, if the system allows it.
+fn allow_open_files(options: &Options) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    // An upload has a dump's file open; the rest is for listeners, directories and saves.
+    let needed = (options.connections + options.uploads + 500) as u64;
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current.is_none_or(|current| current >= needed) {
+        return;
+    }
+    let allowed = maximum.map_or(needed, |maximum| maximum.min(needed));
+    let current = Some(allowed);
+    let raised = setrlimit(Resource::Nofile, Rlimit { current, maximum });
+    if raised.is_err() || allowed < needed {
+        warn!(
+            needed,
+            allowed,
+            "too few open files are allowed for collector.connections and collector.uploads"
+        );
+    }
+}
+
 /// What all requests share.
 #[derive(Debug)]
 struct Collector {
@@ -122,16 +150,26 @@ struct Collector {
     throttler: Throttler,
     submit_token: String,
     metrics: Metrics,
+    uploads: Uploads,
+    memory: Arc<Memory>,
+    saving: Saving,
+    probe: Probe,
 }
 
 impl Collector {
     fn new(context: &Context<Options>, registry: &mut Registry) -> Result<Self, Error> {
         let options = context.own.clone();
+        options.check()?;
+        let metrics = Metrics::register(registry);
         Ok(Self {
             throttler: Throttler::new(&options),
             submit_token: submit_token(&options)?,
             spool: Spool::new(&context.shared),
-            metrics: Metrics::register(registry),
+            uploads: Uploads::new(&options, metrics.in_flight.clone()),
+            memory: Memory::new(&options),
+            saving: Saving::default(),
+            probe: Probe::default(),
+            metrics,
             options,
         })
     }

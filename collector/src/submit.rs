@@ -6,22 +6,27 @@ use std::time::Instant;
 use hyper::{HeaderMap, StatusCode, header};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use prometheus_client::metrics::gauge::Gauge;
 use serde_json::{Map, Value, json};
 use socorro_core::crash_id::CrashId;
 use socorro_core::dumps::{Dump, DumpName};
 use socorro_core::http::{Request, Response, answer};
 use socorro_core::raw_crash::{RawCrash, ThrottleResult, field, format_timestamp};
+use socorro_core::storage::spool_file::SpoolFile;
 use subtle::ConstantTimeEq;
 use tracing::{info, warn};
 
 use crate::Collector;
 use crate::body::{self, Encoding};
-use crate::multipart::{Parser, boundary};
+use crate::incoming::PAUSE;
+use crate::intake::Intake;
+use crate::multipart::boundary;
 use crate::reject::{Reject, refuse};
 use crate::routes::TEXT;
-use crate::submission::{Builder, Submission};
+use crate::submission::Submission;
 use crate::throttle::{Decision, Verdict};
+
+/// How many letters of a client's name for itself are kept.
+const MAX_USER_AGENT: usize = 1000;
 
 /// What became of a submission that was not refused.
 #[derive(Debug)]
@@ -36,31 +41,13 @@ enum Outcome {
 pub(crate) async fn submit(collector: Arc<Collector>, request: Request) -> Response {
     let metrics = &collector.metrics;
     let started = Instant::now();
-    let in_flight = InFlight::count(&metrics.in_flight);
     let outcome = receive(&collector, request).await;
-    drop(in_flight);
     metrics.duration.observe(started.elapsed().as_secs_f64());
     match outcome {
         Ok(Outcome::Stored(id)) => answer(StatusCode::OK, TEXT, format!("CrashID=bp-{id}\n")),
         Ok(Outcome::Discarded(rule)) => answer(StatusCode::OK, TEXT, format!("Discarded={rule}\n")),
         Ok(Outcome::Unsupported) => answer(StatusCode::OK, TEXT, "Unsupported=1\n"),
         Err(reject) => refuse(&collector, reject),
-    }
-}
-
-/// Counts an upload as long as it lives: the client may go away at any time.
-struct InFlight(Gauge);
-
-impl InFlight {
-    fn count(gauge: &Gauge) -> Self {
-        gauge.inc();
-        Self(gauge.clone())
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.dec();
     }
 }
 
@@ -78,16 +65,16 @@ async fn receive(collector: &Arc<Collector>, request: Request) -> Result<Outcome
     let boundary = boundary(text(header::CONTENT_TYPE).as_deref())?;
     let encoding = Encoding::of(&head.headers)?;
 
-    let mut parser = Parser::new(&boundary);
-    let mut builder = Builder::new(&collector.options, &collector.spool);
-    let mut sink = |piece: &[u8]| parser.push(piece, &mut |event| builder.on(event));
-    let wire_bytes = body::read(incoming, encoding, &collector.options, &mut sink).await?;
-    parser.finish()?;
-    let submission = builder.finish(head.uri.query())?;
+    let _upload = collector.uploads.begin().await?;
+    let mut intake = Intake::new(collector, &boundary);
+    let received = body::read(incoming, encoding, &collector.options, &mut intake).await?;
+    let submission = intake.finish(received, head.uri.query())?;
+    let wire_bytes = received.wire_bytes;
     collector.metrics.body_bytes.inc_by(wire_bytes);
 
+    let user_agent = text(header::USER_AGENT).unwrap_or_default();
     let origin = Origin {
-        user_agent: text(header::USER_AGENT).unwrap_or_default(),
+        user_agent: user_agent.chars().take(MAX_USER_AGENT).collect(),
         compressed: encoding == Encoding::Gzip,
         wire_bytes,
         authorization: text(header::AUTHORIZATION),
@@ -128,32 +115,46 @@ async fn decide_and_store(
     // On a task of its own: a client that goes away must not cut a save in the middle.
     let collector = Arc::clone(collector);
     let saving = tokio::spawn(async move {
-        let storage = &collector.spool.storage;
-        let saved = storage.save_raw_crash(&id, &raw, &submission.dumps).await;
-        let lost = submission.spilled.iter().any(|dump| !dump.is_sound());
-        match saved {
-            Ok(()) if !lost => {
-                collector.metrics.throttled(decision);
-                let (dumps, size_bytes) = (submission.dumps.len(), origin.wire_bytes);
-                info!(%id, result = result.as_str(), rule, dumps, size_bytes, "stored");
-                true
-            }
-            Ok(()) => {
-                warn!(%id, "the disk failed while its dump came in; the client is told to try again");
-                false
-            }
-            Err(error) => {
-                warn!(%id, %error, "no spool takes it; the client is told to try again");
-                false
-            }
-        }
+        let _alone = submitted_id
+            .map(|id| collector.saving.begin(id))
+            .transpose()?;
+        save(&collector, &id, &raw, &submission).await?;
+        collector.metrics.throttled(decision);
+        let (dumps, size_bytes) = (submission.dumps.len(), origin.wire_bytes);
+        info!(%id, result = result.as_str(), rule, dumps, size_bytes, "stored");
+        Ok(Outcome::Stored(id))
     });
     match saving.await {
-        Ok(true) => Ok(Outcome::Stored(id)),
-        Ok(false) => Err(Reject::NotStored),
+        Ok(saved) => saved,
         Err(panic) => {
             warn!(%id, %panic, "saving broke down; the client is told to try again");
             Err(Reject::NotStored)
+        }
+    }
+}
+
+/// Saves a crash to the first spool that takes it; while none does, waits, bounded.
+async fn save(
+    collector: &Collector,
+    id: &CrashId,
+    raw: &RawCrash,
+    submission: &Submission,
+) -> Result<(), Reject> {
+    let give_up = Instant::now() + collector.options.refuse_after.get();
+    loop {
+        let storage = &collector.spool.storage;
+        let saved = storage.save_raw_crash(id, raw, &submission.dumps).await;
+        if !submission.files.iter().all(SpoolFile::is_sound) {
+            warn!(%id, "the disk failed while its dump came in; the client is told to try again");
+            return Err(Reject::NotStored);
+        }
+        match saved {
+            Ok(()) => return Ok(()),
+            Err(error) if Instant::now() + PAUSE > give_up => {
+                warn!(%id, %error, "no spool takes it; the client is told to try again");
+                return Err(Reject::NotStored);
+            }
+            Err(_) => tokio::time::sleep(PAUSE).await,
         }
     }
 }

@@ -3,6 +3,7 @@
 mod clients;
 mod connections;
 mod refusals;
+mod spools;
 mod submissions;
 
 use std::collections::BTreeMap;
@@ -32,8 +33,19 @@ struct Running {
 
 async fn start(change: impl FnOnce(&mut Options)) -> Running {
     let dir = TempDir::new().unwrap();
+    let primary = dir.path().join("spool");
+    start_on(dir, primary, PathBuf::new(), change).await
+}
+
+/// With these directories for the spool; an empty path is no fallback.
+async fn start_on(
+    dir: TempDir,
+    primary: PathBuf,
+    fallback: PathBuf,
+    change: impl FnOnce(&mut Options),
+) -> Running {
     let mut shared = Settings::default();
-    shared.spool.primary = dir.path().join("spool");
+    (shared.spool.primary, shared.spool.fallback) = (primary, fallback);
     let metrics = free_address().await;
     let mut own = Options {
         metrics_listen: metrics.clone(),

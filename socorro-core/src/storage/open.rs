@@ -7,10 +7,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::fallback::FallbackCrashStorage;
-use super::filesystem::{Spilled, Tree};
+use super::filesystem::Tree;
 use super::hbase::HBaseCrashStorage;
 use super::named::NamedStorage;
 use super::opener::{Opened, Opener, tree};
+use super::spool_file::SpoolFile;
 use super::{CrashQueue, CrashStorage, Result, StorageError};
 use crate::config::{Period, Settings};
 use crate::crash_id::CrashId;
@@ -207,17 +208,9 @@ impl Spool {
         Err(StorageError::not_found(id, "waiting crash"))
     }
 
-    /// A file in the staging of the first tree that takes one, for a dump that is too large for
-    /// memory.
-    pub fn spill(&self) -> Result<Spilled> {
-        let mut errors = Vec::new();
-        for tree in &self.trees {
-            match tree.spill() {
-                Ok(spilled) => return Ok(spilled),
-                Err(error) => errors.push(error),
-            }
-        }
-        Err(StorageError::All(errors))
+    /// A file for a dump that is too large for memory; nothing is touched yet.
+    pub fn file(&self) -> SpoolFile {
+        SpoolFile::new(&self.trees)
     }
 }
 

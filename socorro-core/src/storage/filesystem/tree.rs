@@ -212,16 +212,13 @@ impl CrashStorage for Tree {
             .options
             .dated
             .then(|| layout.slot(&id, raw.submitted(&id), &self.options.host));
-        let placing = move |mut staged: Vec<(TempPath, PathBuf)>| {
-            // Unwrap safety: the json was pushed last.
-            let json = staged.pop().unwrap();
-            for (file, target) in staged {
-                place(file, &target)?;
-            }
-            if let Some(slot) = slot {
-                link(&layout, &id, &slot)?;
-            }
-            place(json.0, &json.1)
+        let placing = move |staged: Vec<(TempPath, PathBuf)>| {
+            place_crash(&layout, &id, slot, staged).inspect_err(|_| {
+                // A full disk must not keep parts of crashes that nobody will finish.
+                if !layout.raw_crash(&id).exists() {
+                    let _ = remove(&layout, &id);
+                }
+            })
         };
         self.save(stage, placing).await
     }
@@ -316,6 +313,24 @@ impl CrashStorage for Tree {
     fn crashes(&self, days: RangeInclusive<Date>) -> Result<CrashIds> {
         Ok(Box::new(walk::crashes(self.layout.clone(), days)?))
     }
+}
+
+/// Gives staged files their names, the json, which comes last, at the very end.
+fn place_crash(
+    layout: &Layout,
+    id: &CrashId,
+    slot: Option<PathBuf>,
+    mut staged: Vec<(TempPath, PathBuf)>,
+) -> Result<(), FsError> {
+    // Unwrap safety: the json was pushed last.
+    let json = staged.pop().unwrap();
+    for (file, target) in staged {
+        place(file, &target)?;
+    }
+    if let Some(slot) = slot {
+        link(layout, id, &slot)?;
+    }
+    place(json.0, &json.1)
 }
 
 fn gzip(content: &[u8]) -> Vec<u8> {
