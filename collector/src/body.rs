@@ -17,6 +17,8 @@ use crate::reject::Reject;
 const INFLATE_STEP: usize = 1024;
 /// Less than that inflated is not held against a body: small bodies may be nearly empty.
 const INFLATION_GRACE: u64 = 1 << 20;
+/// How long a refused body is read on.
+const LINGER: Duration = Duration::from_secs(5);
 
 /// How a body is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +57,7 @@ pub(crate) struct Received {
 
 /// Reads a body to its end, and gives it to the intake piece by piece, inflated.
 pub(crate) async fn read(
-    mut body: Incoming,
+    body: &mut Incoming,
     encoding: Encoding,
     options: &Options,
     intake: &mut Intake<'_>,
@@ -70,7 +72,7 @@ pub(crate) async fn read(
     let mut pace = Pace::new(options);
     let mut wire_bytes = 0;
     let ended = loop {
-        let data = match pace.next(&mut body).await? {
+        let data = match pace.next(body).await? {
             Piece::Data(data) => data,
             Piece::End => break true,
             Piece::Cut => break false,
@@ -95,6 +97,13 @@ pub(crate) async fn read(
         }
     }
     Ok(Received { wire_bytes, ended })
+}
+
+/// Reads what is left of a refused body, for a while, and drops it.
+pub(crate) async fn drain(mut body: Incoming) {
+    let rest = async { while let Some(Ok(_)) = body.frame().await {} };
+    // Whoever sends for longer will not see the answer.
+    let _ = tokio::time::timeout(LINGER, rest).await;
 }
 
 enum Piece {

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use hyper::body::Incoming;
+use hyper::http::request::Parts;
 use hyper::{HeaderMap, StatusCode, header};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -60,14 +62,28 @@ struct Origin {
 }
 
 async fn receive(collector: &Arc<Collector>, request: Request) -> Result<Outcome, Reject> {
-    let (head, incoming) = request.into_parts();
+    let (head, mut body) = request.into_parts();
+    let outcome = take(collector, &head, &mut body).await;
+    if outcome.is_err() && !head.headers.contains_key(header::EXPECT) {
+        // A client that is still sending would be reset, and might never see the answer. (One that
+        // asked first waits for it.)
+        tokio::spawn(body::drain(body));
+    }
+    outcome
+}
+
+async fn take(
+    collector: &Arc<Collector>,
+    head: &Parts,
+    body: &mut Incoming,
+) -> Result<Outcome, Reject> {
     let text = |name| header_text(&head.headers, name);
     let boundary = boundary(text(header::CONTENT_TYPE).as_deref())?;
     let encoding = Encoding::of(&head.headers)?;
 
     let _upload = collector.uploads.begin().await?;
     let mut intake = Intake::new(collector, &boundary);
-    let received = body::read(incoming, encoding, &collector.options, &mut intake).await?;
+    let received = body::read(body, encoding, &collector.options, &mut intake).await?;
     let submission = intake.finish(received, head.uri.query())?;
     let wire_bytes = received.wire_bytes;
     collector.metrics.body_bytes.inc_by(wire_bytes);

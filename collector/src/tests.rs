@@ -5,6 +5,7 @@ mod connections;
 mod refusals;
 mod spools;
 mod submissions;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -172,6 +173,11 @@ async fn exchange(address: &str, request: &[u8]) -> (u16, String) {
 }
 
 async fn read_answer(stream: &mut TcpStream) -> (u16, String) {
+    try_read_answer(stream).await.expect("an answer")
+}
+
+/// `None` if the connection ends without a whole answer.
+async fn try_read_answer(stream: &mut TcpStream) -> Option<(u16, String)> {
     let mut bytes = Vec::new();
     let mut buffer = [0; 4096];
     loop {
@@ -187,12 +193,12 @@ async fn read_answer(stream: &mut TcpStream) -> (u16, String) {
                 })
                 .unwrap_or(0);
             if body.len() >= length {
-                let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-                return (status, body[..length].to_owned());
+                let status = head.split(' ').nth(1)?.parse().ok()?;
+                return Some((status, body[..length].to_owned()));
             }
         }
         match stream.read(&mut buffer).await {
-            Ok(0) | Err(_) => panic!("no whole answer: {text:?}"),
+            Ok(0) | Err(_) => return None,
             Ok(read) => bytes.extend(&buffer[..read]),
         }
     }

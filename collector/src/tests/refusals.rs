@@ -174,6 +174,25 @@ async fn a_client_that_stalls_or_goes_away_leaves_nothing_behind() {
     collector.accepts_a_crash().await;
 }
 
+#[tokio::test]
+async fn a_client_that_is_refused_early_can_send_on_and_then_reads_why() {
+    let collector = start(|options| options.max_body_bytes = 1_000).await;
+    let mut stream = TcpStream::connect(&collector.address).await.unwrap();
+    for headers in [MULTIPART, "Content-Type: text/plain\r\n"] {
+        let size = 20 << 20;
+        let head = head("/submit", headers, size);
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(&vec![b'x'; size]).await.unwrap();
+        let (status, _) = read_answer(&mut stream).await;
+        assert!(status == 413 || status == 400, "{status}");
+    }
+    stream
+        .write_all(b"GET /__lbheartbeat__ HTTP/1.1\r\nHost: c\r\n\r\n")
+        .await
+        .unwrap();
+    assert_eq!(read_answer(&mut stream).await.0, 200);
+}
+
 /// A byte in every 100 ms would never be silent for the 300 ms that may pass.
 #[tokio::test]
 async fn a_client_that_sends_too_little_is_not_waited_for() {
