@@ -13,7 +13,7 @@ use crate::Collector;
 use crate::reject::Reject;
 
 /// What is written to the disk at a time.
-const BLOCK: usize = 64 << 10;
+const BLOCK: usize = 128 << 10;
 /// How long to wait before a spool that failed is tried again.
 pub(crate) const PAUSE: Duration = Duration::from_millis(500);
 

@@ -12,9 +12,12 @@ use serde::{Deserialize, Serialize};
 pub struct Comparison<T> {
     /// As the configuration has it.
     written: String,
-    holds: fn(Ordering) -> bool,
+    holds: Holds,
     value: T,
 }
+
+/// Whether a comparison holds for what is left of the operator, given how that compares.
+type Holds = fn(Ordering) -> bool;
 
 /// What can be compared.
 pub trait Operand: Sized + Clone + PartialOrd {
@@ -37,7 +40,7 @@ impl<T: Operand> TryFrom<String> for Comparison<T> {
     type Error = String;
 
     fn try_from(written: String) -> Result<Self, String> {
-        let operators: [(&str, fn(Ordering) -> bool); 5] = [
+        let operators: [(&str, Holds); 5] = [
             ("<=", Ordering::is_le),
             (">=", Ordering::is_ge),
             ("<", Ordering::is_lt),
