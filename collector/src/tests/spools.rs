@@ -220,6 +220,27 @@ async fn a_disk_that_becomes_read_only_or_dies_is_replaced_by_the_other_and_used
 }
 
 #[tokio::test]
+async fn a_primary_that_is_gone_is_replaced_by_the_fallback_until_it_is_back() {
+    let dir = TempDir::new().unwrap();
+    let [primary, fallback] = ["primary", "fallback"].map(|name| dir.path().join(name));
+    let away = dir.path().join("away");
+    let collector = start_on(dir, primary.clone(), fallback, |_| {}).await;
+    collector.takes(&GOOD.concat()).await;
+    std::fs::rename(&primary, &away).unwrap();
+    std::fs::write(&primary, "a file where the spool should be").unwrap();
+    for _ in 0..3 {
+        collector.takes(&GOOD.concat()).await;
+        collector.takes(&large(1 << 20)).await;
+    }
+    assert_eq!(collector.in_tree(1), 6);
+    assert_eq!(collector.heartbeat().await, 200);
+    std::fs::remove_file(&primary).unwrap();
+    std::fs::rename(&away, &primary).unwrap();
+    collector.takes(&large(1 << 20)).await;
+    assert_eq!((collector.in_tree(0), collector.in_tree(1)), (2, 6));
+}
+
+#[tokio::test]
 async fn while_both_disks_are_bad_uploads_wait_for_either() {
     let Some(disks) = two_disks() else { return };
     let collector = on_two(&disks, |options| {
