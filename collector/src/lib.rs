@@ -4,6 +4,7 @@ mod body;
 pub mod config;
 mod health;
 mod incoming;
+mod inflate;
 mod intake;
 mod json;
 mod metrics;

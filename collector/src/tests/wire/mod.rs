@@ -1,5 +1,6 @@
 //! Malformed, hostile and odd requests over a real socket, each with the answer that it must get.
-//! The tables are in the modules: a request is a line there.
+//! The tables are in the modules: a request is a line there. (A handler that panicked would give no
+//! answer.)
 
 mod bodies;
 mod heads;
