@@ -1,19 +1,19 @@
 //! Reads a request's body as it arrives: limits, time-outs, gzip.
 
-use std::io::Write;
-use std::time::Duration;
+use std::io;
+use std::time::{Duration, Instant};
 
-use flate2::write::GzDecoder;
 use http_body_util::BodyExt;
-use hyper::body::{Body, Incoming};
+use hyper::body::{Body, Bytes, Incoming};
 use hyper::{HeaderMap, header};
 
 use crate::config::Options;
+use crate::inflate::{INFLATE_STEP, Inflate};
+use crate::intake::Intake;
 use crate::reject::Reject;
 
-/// Compressed bytes inflated at a time. Deflate makes at most about a thousand of one, so that a
-/// bomb is seen after a few megabytes.
-const INFLATE_STEP: usize = 4 * 1024;
+/// How long a refused body is read on.
+const LINGER: Duration = Duration::from_secs(5);
 
 /// How a body is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,172 +41,121 @@ impl Encoding {
     }
 }
 
-/// Reads a body to its end and gives it to `sink` piece by piece, inflated. Returns its size on the
-/// wire in bytes.
+/// What was read of a body.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Received {
+    /// Its size on the wire, in bytes.
+    pub(crate) wire_bytes: u64,
+    /// Whether it came to its end as HTTP has it; otherwise the client went away.
+    pub(crate) ended: bool,
+}
+
+/// Reads a body to its end, and gives it to the intake piece by piece, inflated.
 pub(crate) async fn read(
-    mut body: Incoming,
+    body: &mut Incoming,
     encoding: Encoding,
     options: &Options,
-    sink: &mut (impl FnMut(&[u8]) -> Result<(), Reject> + Send),
-) -> Result<u64, Reject> {
+    intake: &mut Intake<'_>,
+) -> Result<Received, Reject> {
     if body.size_hint().lower() > options.max_body_bytes {
         return Err(Reject::TooLarge);
     }
     let mut inflating = match encoding {
         Encoding::Identity => None,
-        Encoding::Gzip => Some(Inflate::new(options.max_inflated_bytes)),
+        Encoding::Gzip => Some(Inflate::new(options)),
     };
+    let mut pace = Pace::new(options);
     let mut wire_bytes = 0;
-    while let Some(data) = next(&mut body, options.body_timeout.get()).await? {
+    let ended = loop {
+        let data = match pace.next(body).await? {
+            Piece::Data(data) => data,
+            Piece::End => break true,
+            Piece::Cut => break false,
+        };
         wire_bytes += data.len() as u64;
         if wire_bytes > options.max_body_bytes {
             return Err(Reject::TooLarge);
         }
         match &mut inflating {
-            None => sink(&data)?,
-            Some(inflating) => inflating.push(&data, sink)?,
-        }
-    }
-    if let Some(inflating) = inflating {
-        inflating.finish(sink)?;
-    }
-    Ok(wire_bytes)
-}
-
-/// The next piece of the body. Time runs from piece to piece: slow is fine, silent is not.
-async fn next(
-    body: &mut Incoming,
-    patience: Duration,
-) -> Result<Option<hyper::body::Bytes>, Reject> {
-    loop {
-        match tokio::time::timeout(patience, body.frame()).await {
-            Ok(None) => return Ok(None),
-            Ok(Some(Ok(frame))) => match frame.into_data() {
-                Ok(data) => return Ok(Some(data)),
-                Err(_trailers) => continue,
-            },
-            Ok(Some(Err(_))) | Err(_) => return Err(Reject::Stalled),
-        }
-    }
-}
-
-/// Inflates gzip as it arrives.
-struct Inflate {
-    decoder: GzDecoder<Vec<u8>>,
-    room: u64,
-    ended: bool,
-}
-
-impl Inflate {
-    fn new(limit: u64) -> Self {
-        Self {
-            decoder: GzDecoder::new(Vec::new()),
-            room: limit,
-            ended: false,
-        }
-    }
-
-    fn push(
-        &mut self,
-        data: &[u8],
-        sink: &mut impl FnMut(&[u8]) -> Result<(), Reject>,
-    ) -> Result<(), Reject> {
-        for step in data.chunks(INFLATE_STEP) {
-            let mut rest = step;
-            // What stands behind the end of the gzip member is ignored, as everywhere.
-            while !rest.is_empty() && !self.ended {
-                match self.decoder.write(rest) {
-                    Ok(0) => self.ended = true,
-                    Ok(taken) => rest = &rest[taken..],
-                    Err(_) => return Err(Reject::BadGzip),
+            None => intake.take(&data).await?,
+            Some(inflating) => {
+                for step in data.chunks(INFLATE_STEP) {
+                    intake.take(inflating.push(step)?).await?;
                 }
             }
-            self.give(sink)?;
         }
-        Ok(())
+    };
+    if let Some(inflating) = &mut inflating {
+        match inflating.finish() {
+            Err(_) if !ended => return Err(Reject::Incomplete),
+            rest => intake.take(rest?).await?,
+        }
+    }
+    Ok(Received { wire_bytes, ended })
+}
+
+/// Reads what is left of a refused body, for a while, and drops it.
+pub(crate) async fn drain(mut body: Incoming) {
+    let rest = async { while let Some(Ok(_)) = body.frame().await {} };
+    // Whoever sends for longer will not see the answer.
+    let _ = tokio::time::timeout(LINGER, rest).await;
+}
+
+enum Piece {
+    Data(Bytes),
+    End,
+    /// The client went away.
+    Cut,
+}
+
+/// Holds a client to a least rate: slow is fine, silent or a trickle is not. Only the time that we
+/// wait for the client counts.
+struct Pace {
+    window: Duration,
+    least: f64,
+    waited: Duration,
+    bytes: f64,
+}
+
+impl Pace {
+    fn new(options: &Options) -> Self {
+        let window = options.body_timeout.get();
+        Self {
+            window,
+            // One byte at least, or silence would do.
+            least: (options.min_body_rate as f64 * window.as_secs_f64()).max(1.0),
+            waited: Duration::ZERO,
+            bytes: 0.0,
+        }
     }
 
-    fn give(&mut self, sink: &mut impl FnMut(&[u8]) -> Result<(), Reject>) -> Result<(), Reject> {
-        let inflated = self.decoder.get_mut();
-        self.room = self
-            .room
-            .checked_sub(inflated.len() as u64)
-            .ok_or(Reject::TooLarge)?;
-        sink(inflated)?;
-        inflated.clear();
-        Ok(())
-    }
-
-    fn finish(mut self, sink: &mut impl FnMut(&[u8]) -> Result<(), Reject>) -> Result<(), Reject> {
-        self.decoder.try_finish().map_err(|_| Reject::BadGzip)?;
-        self.give(sink)
+    async fn next(&mut self, body: &mut Incoming) -> Result<Piece, Reject> {
+        loop {
+            let left = self.window.saturating_sub(self.waited);
+            let started = Instant::now();
+            let frame = tokio::time::timeout(left, body.frame()).await;
+            self.waited += started.elapsed();
+            match frame {
+                Err(_) if self.bytes < self.least => return Err(Reject::Stalled),
+                Err(_) => (self.waited, self.bytes) = (Duration::ZERO, 0.0),
+                Ok(None) => return Ok(Piece::End),
+                Ok(Some(Err(error))) if is_bad_chunk(&error) => return Err(Reject::BadChunks),
+                Ok(Some(Err(_))) => return Ok(Piece::Cut),
+                Ok(Some(Ok(frame))) => {
+                    if let Ok(data) = frame.into_data() {
+                        self.bytes += data.len() as f64;
+                        return Ok(Piece::Data(data));
+                    }
+                }
+            }
+        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use flate2::Compression;
-    use flate2::write::GzEncoder;
-
-    use super::*;
-
-    fn gzip(content: &[u8]) -> Vec<u8> {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-        encoder.write_all(content).unwrap();
-        encoder.finish().unwrap()
-    }
-
-    fn inflate(zipped: &[u8], piece: usize, limit: u64) -> Result<Vec<u8>, Reject> {
-        let mut out = Vec::new();
-        let mut sink = |data: &[u8]| {
-            out.extend(data);
-            Ok(())
-        };
-        let mut inflating = Inflate::new(limit);
-        for piece in zipped.chunks(piece) {
-            inflating.push(piece, &mut sink)?;
-        }
-        inflating.finish(&mut sink)?;
-        Ok(out)
-    }
-
-    #[test]
-    fn gzip_is_inflated_in_pieces_of_any_size() {
-        let content: Vec<u8> = (0..50_000u32).flat_map(|i| (i * i).to_le_bytes()).collect();
-        let zipped = gzip(&content);
-        for piece in [1, 7, 4096, 1 << 20] {
-            assert_eq!(inflate(&zipped, piece, 1 << 20).as_ref(), Ok(&content));
-        }
-    }
-
-    #[test]
-    fn what_is_not_gzip_or_cut_off_or_spoiled_is_refused() {
-        let mut zipped = gzip(&[7; 10_000]);
-        assert_eq!(inflate(b"not gzip at all", 4, 99), Err(Reject::BadGzip));
-        assert_eq!(inflate(b"", 4, 99), Err(Reject::BadGzip));
-        let short = zipped.len() - 5;
-        assert_eq!(inflate(&zipped[..short], 9, 99_999), Err(Reject::BadGzip));
-        let crc = zipped.len() - 8;
-        zipped[crc] ^= 1;
-        assert_eq!(inflate(&zipped, 9, 99_999), Err(Reject::BadGzip));
-    }
-
-    #[test]
-    fn what_follows_the_end_of_gzip_is_ignored() {
-        let zipped = [gzip(b"body"), b"junk".to_vec()].concat();
-        assert_eq!(inflate(&zipped, 3, 99), Ok(b"body".to_vec()));
-    }
-
-    #[test]
-    fn a_bomb_is_refused_before_it_fills_memory() {
-        let bomb = gzip(&vec![0; 64 << 20]);
-        let mut most = 0;
-        let mut inflating = Inflate::new(8 << 20);
-        let result = inflating.push(&bomb, &mut |data: &[u8]| {
-            most = most.max(data.len());
-            Ok(())
-        });
-        assert_eq!(result, Err(Reject::TooLarge));
-        assert!(inflating.decoder.get_ref().len() <= 16 << 20 && most <= 8 << 20);
-    }
+/// Hyper tells chunks that are none by the kind of an I/O error.
+fn is_bad_chunk(error: &hyper::Error) -> bool {
+    let source = std::error::Error::source(error);
+    let io = source.and_then(|source| source.downcast_ref::<io::Error>());
+    let bad = [io::ErrorKind::InvalidInput, io::ErrorKind::InvalidData];
+    io.is_some_and(|io| bad.contains(&io.kind()))
 }

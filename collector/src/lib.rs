@@ -3,6 +3,10 @@
 mod body;
 pub mod config;
 mod health;
+mod incoming;
+mod inflate;
+mod intake;
+mod json;
 mod metrics;
 mod multipart;
 mod reject;
@@ -12,11 +16,13 @@ mod submit;
 #[cfg(test)]
 mod tests;
 pub mod throttle;
+mod uploads;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use prometheus_client::registry::Registry;
 use socorro_core::http::{self, Limits};
 use socorro_core::service::{CommonArgs, Context, Error, args, bind, launch, serve_metrics};
@@ -26,8 +32,11 @@ use tokio::net::TcpListener;
 use tracing::{info, warn};
 
 use config::Options;
+use health::Probe;
 use metrics::Metrics;
 use throttle::Throttler;
+use throttle::check::check_rules;
+use uploads::{Memory, Saving, Uploads};
 
 /// Takes crashes from Breakpad and Crashpad clients into the spool.
 ///
@@ -39,12 +48,39 @@ use throttle::Throttler;
 struct Args {
     #[command(flatten)]
     common: CommonArgs,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Tells which throttle rule counts for a crash, and why no earlier one
+    ///
+    /// Reads the crash, a JSON object of annotations, from standard input.
+    CheckRules {
+        /// A configuration file with [[collector.throttle]]
+        file: PathBuf,
+    },
 }
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    let Args { common } = Args::parse_from(args());
-    launch("collector", &common, run)
+    let Args { common, command } = Args::parse_from(args());
+    let Some(Command::CheckRules { file }) = command else {
+        return launch("collector", &common, run);
+    };
+    let read = std::io::read_to_string(std::io::stdin());
+    let explained = read.map_err(Error::from);
+    match explained.and_then(|crash| check_rules(&file, crash.as_bytes())) {
+        Ok(explanation) => {
+            print!("{explanation}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("collector: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Serves until the stop.
@@ -72,6 +108,7 @@ pub async fn serve(listener: TcpListener, context: Context<Options>) -> Result<E
         context.stop.clone(),
     )
     .await?;
+    allow_open_files(&context.own);
     let limits = Limits {
         connections: context.own.connections,
         header_timeout: context.own.header_timeout.get(),
@@ -85,6 +122,27 @@ pub async fn serve(listener: TcpListener, context: Context<Options>) -> Result<E
     Ok(ExitCode::SUCCESS)
 }
 
+/// Raises the limit on open files to what the settings need, if the system allows it.
+fn allow_open_files(options: &Options) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    // An upload has a dump's file open; the rest is for listeners, directories and saves.
+    let needed = (options.connections + options.uploads + 500) as u64;
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current.is_none_or(|current| current >= needed) {
+        return;
+    }
+    let allowed = maximum.map_or(needed, |maximum| maximum.min(needed));
+    let current = Some(allowed);
+    let raised = setrlimit(Resource::Nofile, Rlimit { current, maximum });
+    if raised.is_err() || allowed < needed {
+        warn!(
+            needed,
+            allowed,
+            "too few open files are allowed for collector.connections and collector.uploads"
+        );
+    }
+}
+
 /// What all requests share.
 #[derive(Debug)]
 struct Collector {
@@ -93,16 +151,26 @@ struct Collector {
     throttler: Throttler,
     submit_token: String,
     metrics: Metrics,
+    uploads: Uploads,
+    memory: Arc<Memory>,
+    saving: Saving,
+    probe: Probe,
 }
 
 impl Collector {
     fn new(context: &Context<Options>, registry: &mut Registry) -> Result<Self, Error> {
         let options = context.own.clone();
+        options.check()?;
+        let metrics = Metrics::register(registry);
         Ok(Self {
-            throttler: Throttler::new(&options.throttle)?,
+            throttler: Throttler::new(&options),
             submit_token: submit_token(&options)?,
             spool: Spool::new(&context.shared),
-            metrics: Metrics::register(registry),
+            uploads: Uploads::new(&options, metrics.in_flight.clone()),
+            memory: Memory::new(&options),
+            saving: Saving::default(),
+            probe: Probe::default(),
+            metrics,
             options,
         })
     }

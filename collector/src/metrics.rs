@@ -5,9 +5,9 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
-use socorro_core::raw_crash::ThrottleResult;
 
 use crate::reject::Reject;
+use crate::throttle::Decision;
 
 /// One label and its value.
 type Label = [(&'static str, &'static str); 1];
@@ -66,9 +66,9 @@ impl Metrics {
         metrics
     }
 
-    pub(crate) fn throttled(&self, result: ThrottleResult) {
+    pub(crate) fn throttled(&self, decision: Decision) {
         self.throttled
-            .get_or_create(&[("result", result.as_str())])
+            .get_or_create(&[("result", decision.as_str())])
             .inc();
     }
 

@@ -6,8 +6,6 @@ use memchr::memmem::Finder;
 
 use crate::reject::Reject;
 
-/// The longest head of a part, in bytes.
-const MAX_HEAD: usize = 8 * 1024;
 /// The longest boundary (RFC 2046 says 70; some clients take more).
 const MAX_BOUNDARY: usize = 256;
 
@@ -65,15 +63,18 @@ pub(crate) struct Parser {
     state: State,
     /// CRLF, two dashes, the boundary.
     delimiter: Finder<'static>,
+    /// The longest head of a part, in bytes.
+    max_head: usize,
     kept: Vec<u8>,
 }
 
 impl Parser {
-    pub(crate) fn new(boundary: &str) -> Self {
+    pub(crate) fn new(boundary: &str, max_head: usize) -> Self {
         let delimiter = format!("\r\n--{boundary}");
         Self {
             state: State::Preamble,
             delimiter: Finder::new(delimiter.as_bytes()).into_owned(),
+            max_head,
             // The first boundary may stand at the very beginning, with no line before it.
             kept: b"\r\n".to_vec(),
         }
@@ -151,13 +152,13 @@ impl Parser {
                 }
             }
             State::Head => match memchr::memmem::find(input, b"\r\n\r\n") {
-                Some(end) if end <= MAX_HEAD => {
+                Some(end) if end <= self.max_head => {
                     on(Event::Begin(head(&input[..end])))?;
                     self.state = State::Data;
                     Ok(Some(&input[end + 4..]))
                 }
-                None if input.len() <= MAX_HEAD => Ok(None),
-                _ => Err(Reject::InvalidStructure),
+                None if input.len() <= self.max_head => Ok(None),
+                _ => Err(Reject::PartHeadTooLarge),
             },
             State::Epilogue => Ok((!input.is_empty()).then_some(&[])),
         }
@@ -238,13 +239,15 @@ fn unquote(quoted: &str) -> (String, &str) {
 mod tests {
     use super::*;
 
+    const MAX_HEAD: usize = 8_192;
+
     /// A part as a test sees it: its head and its content.
     type Part = (PartHead, Vec<u8>);
 
     fn parse<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Result<Vec<Part>, Reject> {
         let mut parts: Vec<Part> = Vec::new();
         let mut open = false;
-        let mut parser = Parser::new("XX");
+        let mut parser = Parser::new("XX", MAX_HEAD);
         for piece in pieces {
             parser.push(piece, &mut |event| {
                 let is_end = event == Event::End;
@@ -333,7 +336,7 @@ mod tests {
             b"\r\n\r\n".to_vec(),
         ]
         .concat();
-        assert_eq!(whole(&long), Err(Reject::InvalidStructure));
+        assert_eq!(whole(&long), Err(Reject::PartHeadTooLarge));
     }
 
     #[test]

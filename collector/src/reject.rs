@@ -42,14 +42,28 @@ pub(crate) enum Reject {
     TooLarge,
     /// More parts than allowed.
     TooManyParts,
-    /// The client went away or sent nothing for too long.
+    /// More annotations than allowed, the values within JSON included.
+    TooManyAnnotations,
+    /// JSON nested deeper than allowed.
+    JsonTooDeep,
+    /// The head of a part is larger than allowed.
+    PartHeadTooLarge,
+    /// The body inflates to more times its size than allowed.
+    InflatesTooMuch,
+    /// The client sent nothing for too long, or too little.
     Stalled,
+    /// The client went away before the crash was whole.
+    Incomplete,
+    /// The chunks of the body are broken.
+    BadChunks,
     /// The field `uuid` is no crash id.
     InvalidCrashId,
     /// The field `uuid` without the token.
     Unauthorized,
     /// No spool takes the crash.
     NotStored,
+    /// As many uploads, or bytes of them, as allowed are there already.
+    Busy,
     /// A path takes only these methods.
     WrongMethod(&'static str),
     /// There is nothing at that path.
@@ -71,10 +85,17 @@ impl Reject {
             Self::NoAnnotations => "malformed_no_annotations",
             Self::TooLarge => "malformed_too_large",
             Self::TooManyParts => "malformed_too_many_parts",
+            Self::TooManyAnnotations => "malformed_too_many_annotations",
+            Self::JsonTooDeep => "malformed_json_too_deep",
+            Self::PartHeadTooLarge => "malformed_part_head_too_large",
+            Self::InflatesTooMuch => "malformed_inflates_too_much",
             Self::Stalled => "malformed_stalled",
+            Self::Incomplete => "malformed_incomplete",
+            Self::BadChunks => "malformed_bad_chunks",
             Self::InvalidCrashId => "malformed_invalid_uuid",
             Self::Unauthorized => "unauthorized_uuid",
             Self::NotStored => "not_stored",
+            Self::Busy => "busy",
             Self::WrongMethod(_) => "wrong_method",
             Self::UnknownPath => "unknown_path",
         }
@@ -92,12 +113,17 @@ impl Reject {
             | Self::InvalidJsonValue
             | Self::NoAnnotations
             | Self::TooManyParts
+            | Self::TooManyAnnotations
+            | Self::JsonTooDeep
+            | Self::PartHeadTooLarge
+            | Self::Incomplete
+            | Self::BadChunks
             | Self::InvalidCrashId => StatusCode::BAD_REQUEST,
             Self::UnknownEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooLarge | Self::InflatesTooMuch => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Stalled => StatusCode::REQUEST_TIMEOUT,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::NotStored => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NotStored | Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::WrongMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::UnknownPath => StatusCode::NOT_FOUND,
         }
@@ -106,7 +132,7 @@ impl Reject {
     /// The header that the status asks for.
     fn header(self) -> Option<(HeaderName, HeaderValue)> {
         match self {
-            Self::NotStored => Some((RETRY_AFTER, HeaderValue::from_static("60"))),
+            Self::NotStored | Self::Busy => Some((RETRY_AFTER, HeaderValue::from_static("60"))),
             Self::WrongMethod(allowed) => Some((ALLOW, HeaderValue::from_static(allowed))),
             _ => None,
         }
@@ -116,6 +142,7 @@ impl Reject {
     fn body(self) -> String {
         match self {
             Self::NotStored => "the spool can't take crashes now, try again later\n".to_owned(),
+            Self::Busy => "too many uploads now, try again later\n".to_owned(),
             Self::WrongMethod(allowed) => {
                 format!(
                     "use method {allowed}; crashes are posted to /submit, as multipart/form-data\n"

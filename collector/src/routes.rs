@@ -22,23 +22,11 @@ pub(crate) async fn route(collector: Arc<Collector>, request: Request) -> Respon
         "/submit" if is_post => submit(collector, request).await,
         "/submit" => refuse(&collector, Reject::WrongMethod("POST")),
         "/__lbheartbeat__" if is_read => answer(StatusCode::OK, TEXT, ""),
-        "/__heartbeat__" if is_read => probe(collector).await,
+        "/__heartbeat__" if is_read => heartbeat(collector).await,
         "/__version__" if is_read => version(),
         "/__lbheartbeat__" | "/__heartbeat__" | "/__version__" => {
             refuse(&collector, Reject::WrongMethod("GET, HEAD"))
         }
         _ => refuse(&collector, Reject::UnknownPath),
     }
-}
-
-/// The probe writes a file, which may block on a sick disk.
-async fn probe(collector: Arc<Collector>) -> Response {
-    let probing = tokio::task::spawn_blocking(move || heartbeat(&collector));
-    probing.await.unwrap_or_else(|_| {
-        answer(
-            StatusCode::SERVICE_UNAVAILABLE,
-            TEXT,
-            "the probe of the spool broke down\n",
-        )
-    })
 }

@@ -8,14 +8,16 @@
 //! and the notes say what was done.
 
 use serde_json::{Map, Value};
-use socorro_core::dumps::{Dump, DumpName, Dumps, MAX_NAME_LEN};
-use socorro_core::storage::filesystem::Spilled;
-use socorro_core::storage::open::Spool;
-use tracing::warn;
+use socorro_core::dumps::Dumps;
+use socorro_core::storage::spool_file::SpoolFile;
 
+use crate::Collector;
 use crate::config::Options;
+use crate::incoming::IncomingDumps;
+use crate::json::{read_object, without_nul};
 use crate::multipart::{Event, PartHead};
 use crate::reject::Reject;
+use crate::uploads::Share;
 
 /// The most notes on a crash, and the most letters of a client's name in one: a hostile client must
 /// not fill the raw crash with notes.
@@ -23,7 +25,7 @@ const MAX_NOTES: usize = 20;
 const MAX_NOTED_NAME: usize = 80;
 
 /// A crash as a client sent it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Submission {
     pub(crate) annotations: Map<String, Value>,
     pub(crate) dumps: Dumps,
@@ -32,20 +34,25 @@ pub(crate) struct Submission {
     /// What was odd (`collector_notes`). Names only, no values.
     pub(crate) notes: Vec<String>,
     /// The files of large dumps; they vanish with the submission.
-    pub(crate) spilled: Vec<Spilled>,
+    pub(crate) files: Vec<SpoolFile>,
+    /// What it holds of the memory for all uploads.
+    _memory: Share,
 }
 
 /// Gathers a submission from the parser's events.
 pub(crate) struct Builder<'a> {
     options: &'a Options,
-    spool: &'a Spool,
-    submission: Submission,
+    dumps: IncomingDumps<'a>,
+    fields: Map<String, Value>,
     json: Map<String, Value>,
+    has_json: bool,
+    notes: Vec<String>,
     part: Part,
     parts: usize,
+    /// How many more annotations there may be, values within JSON included.
+    annotations_left: usize,
     annotations_bytes: usize,
-    /// Bytes of dumps in memory.
-    dumps_bytes: usize,
+    memory: Share,
 }
 
 /// The part that is being read.
@@ -60,25 +67,42 @@ enum Part {
     Json {
         content: Vec<u8>,
     },
-    Dump {
-        name: String,
-        content: Vec<u8>,
-        file: Option<Spilled>,
-    },
+    Dump,
 }
 
 impl<'a> Builder<'a> {
-    pub(crate) fn new(options: &'a Options, spool: &'a Spool) -> Self {
+    pub(crate) fn new(collector: &'a Collector) -> Self {
+        let options = &collector.options;
         Self {
             options,
-            spool,
-            submission: Submission::default(),
+            dumps: IncomingDumps::new(collector),
+            fields: Map::new(),
             json: Map::new(),
+            has_json: false,
+            notes: Vec::new(),
             part: Part::None,
             parts: 0,
+            annotations_left: options.max_annotations,
             annotations_bytes: 0,
-            dumps_bytes: 0,
+            memory: collector.memory.share(),
         }
+    }
+
+    /// Makes room for more: large dumps go to the disk, as all do when memory is short.
+    pub(crate) async fn settle(&mut self) -> Result<(), Reject> {
+        self.dumps.settle(false).await?;
+        if self.memory.is_now(self.held()) {
+            return Ok(());
+        }
+        self.dumps.settle(true).await?;
+        match self.memory.is_now(self.held()) {
+            true => Ok(()),
+            false => Err(Reject::Busy),
+        }
+    }
+
+    fn held(&self) -> usize {
+        self.annotations_bytes + self.dumps.held()
     }
 
     pub(crate) fn on(&mut self, event: Event<'_>) -> Result<(), Reject> {
@@ -92,35 +116,44 @@ impl<'a> Builder<'a> {
     /// The whole submission. There must be an annotation, at the latest from the query string,
     /// whose pairs fill in what the body left out.
     pub(crate) fn finish(mut self, query: Option<&str>) -> Result<Submission, Reject> {
-        let mut all = std::mem::take(&mut self.submission.annotations);
+        let mut all = std::mem::take(&mut self.fields);
         if !self.json.is_empty() && !all.is_empty() {
             self.note("annotations came both as JSON and as form fields; form fields count");
         }
-        for (name, value) in self.json {
+        for (name, value) in std::mem::take(&mut self.json) {
             all.entry(name).or_insert(value);
         }
         for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
-            if !name.is_empty() {
-                all.entry(without_nul(name.into_owned()))
-                    .or_insert_with(|| without_nul(value.into_owned()).into());
+            let name = without_nul(name.into_owned());
+            if !name.is_empty() && !all.contains_key(&name) {
+                self.count()?;
+                all.insert(name, without_nul(value.into_owned()).into());
             }
         }
-        for (alias, name) in &self.options.annotation_aliases {
-            if let (Some(value), false) = (all.get(alias), all.contains_key(name)) {
-                let value = value.clone();
-                all.insert(name.clone(), value);
-            }
-        }
+        self.options.fill_in_aliases(&mut all);
         if all.is_empty() {
             return Err(Reject::NoAnnotations);
         }
-        self.submission.annotations = all;
-        Ok(self.submission)
+        let (dumps, files) = self.dumps.finish();
+        Ok(Submission {
+            annotations: all,
+            dumps,
+            has_json: self.has_json,
+            notes: self.notes,
+            files,
+            _memory: self.memory,
+        })
+    }
+
+    fn count(&mut self) -> Result<(), Reject> {
+        let left = self.annotations_left.checked_sub(1);
+        self.annotations_left = left.ok_or(Reject::TooManyAnnotations)?;
+        Ok(())
     }
 
     fn note(&mut self, note: &str) {
-        if self.submission.notes.len() < MAX_NOTES {
-            self.submission.notes.push(note.to_owned());
+        if self.notes.len() < MAX_NOTES {
+            self.notes.push(note.to_owned());
         }
     }
 
@@ -139,14 +172,15 @@ impl<'a> Builder<'a> {
         self.part = if is_json {
             Part::Json { content }
         } else if head.has_filename {
-            Part::Dump {
-                name,
-                content,
-                file: None,
+            let stored = self.dumps.begin(&name);
+            if stored.as_str() != name {
+                self.note(&format!("dump {:?} is stored as {stored}", shown(&name)));
             }
+            Part::Dump
         } else if name.is_empty() {
             Part::Nameless
         } else {
+            self.count()?;
             Part::Text { name, content }
         };
         Ok(())
@@ -164,22 +198,7 @@ impl<'a> Builder<'a> {
                 }
                 content.extend_from_slice(data);
             }
-            Part::Dump { content, file, .. } => {
-                if let Some(file) = file {
-                    return spill(file, data);
-                }
-                content.extend_from_slice(data);
-                self.dumps_bytes += data.len();
-                if self.dumps_bytes > self.options.spill_bytes {
-                    self.dumps_bytes -= content.len();
-                    let mut spilled = self.spool.spill().map_err(|error| {
-                        warn!(%error, "no spool takes a large dump");
-                        Reject::NotStored
-                    })?;
-                    spill(&mut spilled, &std::mem::take(content))?;
-                    *file = Some(spilled);
-                }
-            }
+            Part::Dump => self.dumps.data(data),
         }
         Ok(())
     }
@@ -196,12 +215,8 @@ impl<'a> Builder<'a> {
                 Ok(())
             }
             Part::Json { content } => self.json(&content),
-            Part::Dump {
-                name,
-                content,
-                file,
-            } => {
-                self.dump(&name, content, file);
+            Part::Dump => {
+                self.dumps.end();
                 Ok(())
             }
         }
@@ -214,19 +229,16 @@ impl<'a> Builder<'a> {
             String::from_utf8_lossy(error.as_bytes()).into_owned()
         });
         let value = without_nul(value).into();
-        if self.submission.annotations.insert(name, value).is_some() {
+        if self.fields.insert(name, value).is_some() {
             self.note(&format!("annotation {shown:?} came twice; the last counts"));
         }
     }
 
     fn json(&mut self, content: &[u8]) -> Result<(), Reject> {
-        let text = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
-        let value: Value = serde_json::from_slice(text).map_err(|_| Reject::InvalidJson)?;
-        let Value::Object(object) = value else {
-            return Err(Reject::InvalidJsonValue);
-        };
-        self.submission.has_json = true;
-        for (name, value) in names_and_values_without_nul(object) {
+        let depth = self.options.max_json_depth;
+        let object = read_object(content, depth, &mut self.annotations_left)?;
+        self.has_json = true;
+        for (name, value) in object {
             let shown = shown(&name);
             if self.json.insert(name, value).is_some() {
                 self.note(&format!("annotation {shown:?} came twice; the last counts"));
@@ -234,43 +246,6 @@ impl<'a> Builder<'a> {
         }
         Ok(())
     }
-
-    fn dump(&mut self, sent: &str, content: Vec<u8>, file: Option<Spilled>) {
-        let clean = DumpName::clean(sent);
-        let mut name = clean.clone();
-        let mut number = 1;
-        while self.submission.dumps.contains_key(&name) {
-            number += 1;
-            name = numbered(&clean, number);
-        }
-        if name.as_str() != sent {
-            self.note(&format!("dump {:?} is stored as {name}", shown(sent)));
-        }
-        let dump = match file {
-            None => Dump::Bytes(content.into()),
-            Some(file) => {
-                let dump = file.dump();
-                self.submission.spilled.push(file);
-                dump
-            }
-        };
-        self.submission.dumps.insert(name, dump);
-    }
-}
-
-fn spill(file: &mut Spilled, data: &[u8]) -> Result<(), Reject> {
-    file.write_all(data).map_err(|error| {
-        warn!(%error, path = %file.path().display(), "can't write a large dump");
-        Reject::NotStored
-    })
-}
-
-/// The name with a number behind it, cut so that both fit.
-fn numbered(name: &DumpName, number: usize) -> DumpName {
-    let number = format!("_{number}");
-    let kept = name.as_str().len().min(MAX_NAME_LEN - number.len());
-    // Unwrap safety: the characters are those of a name, which are ASCII, and the length fits.
-    DumpName::parse(&format!("{}{number}", &name.as_str()[..kept])).unwrap()
 }
 
 /// As much of a client's name as a note shows.
@@ -278,36 +253,13 @@ fn shown(name: &str) -> String {
     name.chars().take(MAX_NOTED_NAME).collect()
 }
 
-fn names_and_values_without_nul(object: Map<String, Value>) -> Map<String, Value> {
-    let pairs = object.into_iter();
-    pairs
-        .map(|(name, value)| (without_nul(name), value_without_nul(value)))
-        .collect()
-}
-
-/// Goes as deep as the parser of JSON allowed the value to be.
-fn value_without_nul(value: Value) -> Value {
-    match value {
-        Value::String(text) => without_nul(text).into(),
-        Value::Array(values) => values.into_iter().map(value_without_nul).collect(),
-        Value::Object(object) => names_and_values_without_nul(object).into(),
-        Value::Null | Value::Bool(_) | Value::Number(_) => value,
-    }
-}
-
-/// NULs stop short whatever reads C strings, and mean nothing in an annotation.
-fn without_nul(text: String) -> String {
-    if text.contains('\0') {
-        text.replace('\0', "")
-    } else {
-        text
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use prometheus_client::registry::Registry;
     use serde_json::json;
-    use socorro_core::config::Settings;
+    use socorro_core::config::Config;
+    use socorro_core::dumps::{Dump, DumpName};
+    use socorro_core::service::Context;
 
     use super::*;
 
@@ -332,9 +284,9 @@ mod tests {
     }
 
     fn gather(parts: &[(PartHead, &str)]) -> Submission {
-        let options = Options::default();
-        let spool = Spool::new(&Settings::default());
-        let mut builder = Builder::new(&options, &spool);
+        let context = Context::new(Config::default(), Default::default());
+        let collector = Collector::new(&context, &mut Registry::default()).unwrap();
+        let mut builder = Builder::new(&collector);
         for (head, content) in parts {
             builder.on(Event::Begin(head.clone())).unwrap();
             builder.on(Event::Data(content.as_bytes())).unwrap();

@@ -3,29 +3,37 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use hyper::body::Incoming;
+use hyper::http::request::Parts;
 use hyper::{HeaderMap, StatusCode, header};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use prometheus_client::metrics::gauge::Gauge;
 use serde_json::{Map, Value, json};
 use socorro_core::crash_id::CrashId;
 use socorro_core::dumps::{Dump, DumpName};
 use socorro_core::http::{Request, Response, answer};
 use socorro_core::raw_crash::{RawCrash, ThrottleResult, field, format_timestamp};
+use socorro_core::storage::spool_file::SpoolFile;
 use subtle::ConstantTimeEq;
 use tracing::{info, warn};
 
 use crate::Collector;
 use crate::body::{self, Encoding};
-use crate::multipart::{Parser, boundary};
+use crate::incoming::PAUSE;
+use crate::intake::Intake;
+use crate::multipart::boundary;
 use crate::reject::{Reject, refuse};
 use crate::routes::TEXT;
-use crate::submission::{Builder, Submission};
-use crate::throttle::Verdict;
+use crate::submission::Submission;
+use crate::throttle::{Decision, Verdict};
+
+/// How many letters of a client's name for itself are kept.
+const MAX_USER_AGENT: usize = 1000;
 
 /// What became of a submission that was not refused.
 #[derive(Debug)]
 enum Outcome {
+    /// Stored, or by a rule answered as if it were.
     Stored(CrashId),
     Discarded(String),
     Unsupported,
@@ -35,31 +43,13 @@ enum Outcome {
 pub(crate) async fn submit(collector: Arc<Collector>, request: Request) -> Response {
     let metrics = &collector.metrics;
     let started = Instant::now();
-    let in_flight = InFlight::count(&metrics.in_flight);
     let outcome = receive(&collector, request).await;
-    drop(in_flight);
     metrics.duration.observe(started.elapsed().as_secs_f64());
     match outcome {
         Ok(Outcome::Stored(id)) => answer(StatusCode::OK, TEXT, format!("CrashID=bp-{id}\n")),
         Ok(Outcome::Discarded(rule)) => answer(StatusCode::OK, TEXT, format!("Discarded={rule}\n")),
         Ok(Outcome::Unsupported) => answer(StatusCode::OK, TEXT, "Unsupported=1\n"),
         Err(reject) => refuse(&collector, reject),
-    }
-}
-
-/// Counts an upload as long as it lives: the client may go away at any time.
-struct InFlight(Gauge);
-
-impl InFlight {
-    fn count(gauge: &Gauge) -> Self {
-        gauge.inc();
-        Self(gauge.clone())
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.dec();
     }
 }
 
@@ -72,21 +62,35 @@ struct Origin {
 }
 
 async fn receive(collector: &Arc<Collector>, request: Request) -> Result<Outcome, Reject> {
-    let (head, incoming) = request.into_parts();
+    let (head, mut body) = request.into_parts();
+    let outcome = take(collector, &head, &mut body).await;
+    if outcome.is_err() && !head.headers.contains_key(header::EXPECT) {
+        // A client that is still sending would be reset, and might never see the answer. (One that
+        // asked first waits for it.)
+        tokio::spawn(body::drain(body));
+    }
+    outcome
+}
+
+async fn take(
+    collector: &Arc<Collector>,
+    head: &Parts,
+    body: &mut Incoming,
+) -> Result<Outcome, Reject> {
     let text = |name| header_text(&head.headers, name);
     let boundary = boundary(text(header::CONTENT_TYPE).as_deref())?;
     let encoding = Encoding::of(&head.headers)?;
 
-    let mut parser = Parser::new(&boundary);
-    let mut builder = Builder::new(&collector.options, &collector.spool);
-    let mut sink = |piece: &[u8]| parser.push(piece, &mut |event| builder.on(event));
-    let wire_bytes = body::read(incoming, encoding, &collector.options, &mut sink).await?;
-    parser.finish()?;
-    let submission = builder.finish(head.uri.query())?;
+    let _upload = collector.uploads.begin().await?;
+    let mut intake = Intake::new(collector, &boundary);
+    let received = body::read(body, encoding, &collector.options, &mut intake).await?;
+    let submission = intake.finish(received, head.uri.query())?;
+    let wire_bytes = received.wire_bytes;
     collector.metrics.body_bytes.inc_by(wire_bytes);
 
+    let user_agent = text(header::USER_AGENT).unwrap_or_default();
     let origin = Origin {
-        user_agent: text(header::USER_AGENT).unwrap_or_default(),
+        user_agent: user_agent.chars().take(MAX_USER_AGENT).collect(),
         compressed: encoding == Encoding::Gzip,
         wire_bytes,
         authorization: text(header::AUTHORIZATION),
@@ -105,52 +109,68 @@ async fn decide_and_store(
 ) -> Result<Outcome, Reject> {
     let now = Timestamp::now();
     let submitted_id = submitted_id(collector, &submission, &origin)?;
+    let chance = || fastrand::f64() * 100.0;
     let verdict = collector
         .throttler
-        .decide(&submission.annotations, fastrand::f64() * 100.0);
-    let (result, rule) = (verdict.result, verdict.rule.to_owned());
-    let not_stored = match result {
-        ThrottleResult::Accept | ThrottleResult::Defer => None,
-        ThrottleResult::Discard => Some(Outcome::Discarded(rule.clone())),
-        ThrottleResult::Ignore => Some(Outcome::Unsupported),
-    };
-    if let Some(outcome) = not_stored {
-        collector.metrics.throttled(result);
-        info!(result = result.as_str(), rule, "not stored");
-        return Ok(outcome);
-    }
+        .decide(&submission.annotations, now, chance);
+    let (decision, rule) = (verdict.decision, verdict.rule.to_owned());
     let today = now.to_zoned(TimeZone::UTC).date();
     let id = submitted_id.unwrap_or_else(|| CrashId::new(today));
-    let raw = raw_crash(&id, now, &mut submission, &origin, &verdict);
+    let not_stored = |outcome| {
+        collector.metrics.throttled(decision);
+        info!(result = decision.as_str(), rule, "not stored");
+        Ok(outcome)
+    };
+    let result = match decision {
+        Decision::Store(result) => result,
+        Decision::Discard => return not_stored(Outcome::Discarded(rule.clone())),
+        Decision::Ignore => return not_stored(Outcome::Unsupported),
+        Decision::FakeAccept => return not_stored(Outcome::Stored(id)),
+    };
+    let raw = raw_crash(&id, now, &mut submission, &origin, &verdict, result);
     // On a task of its own: a client that goes away must not cut a save in the middle.
     let collector = Arc::clone(collector);
     let saving = tokio::spawn(async move {
-        let storage = &collector.spool.storage;
-        let saved = storage.save_raw_crash(&id, &raw, &submission.dumps).await;
-        let lost = submission.spilled.iter().any(|dump| !dump.is_sound());
-        match saved {
-            Ok(()) if !lost => {
-                collector.metrics.throttled(result);
-                let (dumps, size_bytes) = (submission.dumps.len(), origin.wire_bytes);
-                info!(%id, result = result.as_str(), rule, dumps, size_bytes, "stored");
-                true
-            }
-            Ok(()) => {
-                warn!(%id, "the disk failed while its dump came in; the client is told to try again");
-                false
-            }
-            Err(error) => {
-                warn!(%id, %error, "no spool takes it; the client is told to try again");
-                false
-            }
-        }
+        let _alone = submitted_id
+            .map(|id| collector.saving.begin(id))
+            .transpose()?;
+        save(&collector, &id, &raw, &submission).await?;
+        collector.metrics.throttled(decision);
+        let (dumps, size_bytes) = (submission.dumps.len(), origin.wire_bytes);
+        info!(%id, result = result.as_str(), rule, dumps, size_bytes, "stored");
+        Ok(Outcome::Stored(id))
     });
     match saving.await {
-        Ok(true) => Ok(Outcome::Stored(id)),
-        Ok(false) => Err(Reject::NotStored),
+        Ok(saved) => saved,
         Err(panic) => {
             warn!(%id, %panic, "saving broke down; the client is told to try again");
             Err(Reject::NotStored)
+        }
+    }
+}
+
+/// Saves a crash to the first spool that takes it; while none does, waits, bounded.
+async fn save(
+    collector: &Collector,
+    id: &CrashId,
+    raw: &RawCrash,
+    submission: &Submission,
+) -> Result<(), Reject> {
+    let give_up = Instant::now() + collector.options.refuse_after.get();
+    loop {
+        let storage = &collector.spool.storage;
+        let saved = storage.save_raw_crash(id, raw, &submission.dumps).await;
+        if !submission.files.iter().all(SpoolFile::is_sound) {
+            warn!(%id, "the disk failed while its dump came in; the client is told to try again");
+            return Err(Reject::NotStored);
+        }
+        match saved {
+            Ok(()) => return Ok(()),
+            Err(error) if Instant::now() + PAUSE > give_up => {
+                warn!(%id, %error, "no spool takes it; the client is told to try again");
+                return Err(Reject::NotStored);
+            }
+            Err(_) => tokio::time::sleep(PAUSE).await,
         }
     }
 }
@@ -195,6 +215,7 @@ fn raw_crash(
     submission: &mut Submission,
     origin: &Origin,
     verdict: &Verdict<'_>,
+    result: ThrottleResult,
 ) -> RawCrash {
     let mut annotations = std::mem::take(&mut submission.annotations);
     for name in field::OURS {
@@ -210,7 +231,7 @@ fn raw_crash(
     let mut raw = RawCrash::new(annotations);
     raw.set(field::SUBMITTED_TIMESTAMP, format_timestamp(now));
     raw.set(field::TIMESTAMP, now.as_microsecond() as f64 / 1e6);
-    raw.set(field::LEGACY_PROCESSING, verdict.result as i64);
+    raw.set(field::LEGACY_PROCESSING, result as i64);
     raw.set(field::THROTTLE_RATE, verdict.rate);
     raw.set(field::UUID, id.as_str());
     let metadata = json!({

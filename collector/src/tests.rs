@@ -3,7 +3,9 @@
 mod clients;
 mod connections;
 mod refusals;
+mod spools;
 mod submissions;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -32,8 +34,19 @@ struct Running {
 
 async fn start(change: impl FnOnce(&mut Options)) -> Running {
     let dir = TempDir::new().unwrap();
+    let primary = dir.path().join("spool");
+    start_on(dir, primary, PathBuf::new(), change).await
+}
+
+/// With these directories for the spool; an empty path is no fallback.
+async fn start_on(
+    dir: TempDir,
+    primary: PathBuf,
+    fallback: PathBuf,
+    change: impl FnOnce(&mut Options),
+) -> Running {
     let mut shared = Settings::default();
-    shared.spool.primary = dir.path().join("spool");
+    (shared.spool.primary, shared.spool.fallback) = (primary, fallback);
     let metrics = free_address().await;
     let mut own = Options {
         metrics_listen: metrics.clone(),
@@ -160,6 +173,11 @@ async fn exchange(address: &str, request: &[u8]) -> (u16, String) {
 }
 
 async fn read_answer(stream: &mut TcpStream) -> (u16, String) {
+    try_read_answer(stream).await.expect("an answer")
+}
+
+/// `None` if the connection ends without a whole answer.
+async fn try_read_answer(stream: &mut TcpStream) -> Option<(u16, String)> {
     let mut bytes = Vec::new();
     let mut buffer = [0; 4096];
     loop {
@@ -175,12 +193,12 @@ async fn read_answer(stream: &mut TcpStream) -> (u16, String) {
                 })
                 .unwrap_or(0);
             if body.len() >= length {
-                let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-                return (status, body[..length].to_owned());
+                let status = head.split(' ').nth(1)?.parse().ok()?;
+                return Some((status, body[..length].to_owned()));
             }
         }
         match stream.read(&mut buffer).await {
-            Ok(0) | Err(_) => panic!("no whole answer: {text:?}"),
+            Ok(0) | Err(_) => return None,
             Ok(read) => bytes.extend(&buffer[..read]),
         }
     }

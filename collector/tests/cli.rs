@@ -1,6 +1,6 @@
 //! The program's command line.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Output, Stdio};
 
 fn collector(args: &[&str]) -> Command {
@@ -10,7 +10,7 @@ fn collector(args: &[&str]) -> Command {
 }
 
 fn run(args: &[&str]) -> (Output, String) {
-    let output = collector(args).output().unwrap();
+    let output = collector(args).stdin(Stdio::null()).output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     (output, errors)
 }
@@ -25,6 +25,7 @@ fn help_teaches() {
         "--config",
         "--set",
         "--print-config",
+        "check-rules",
         "Exit codes",
     ] {
         assert!(text.contains(part), "{part}: {text}");
@@ -63,6 +64,49 @@ fn mistakes_are_named_and_end_with_exit_code_1() {
         }
     }
     assert_eq!(run(&["--no-such-flag"]).0.status.code(), Some(2));
+}
+
+#[test]
+fn a_bad_rule_stops_the_start_with_file_line_and_reason() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let rule =
+        "[[collector.throttle]]\nname = \"a\"\nwhen = [{ annotation = \"b\", matches = \"(\" }]";
+    std::fs::write(file.path(), rule).unwrap();
+    let path = file.path().to_str().unwrap();
+    for args in [vec!["--config", path], vec!["check-rules", path]] {
+        let (output, errors) = run(&args);
+        assert_eq!(output.status.code(), Some(1), "{errors}");
+        for part in [path, "line 3", "unclosed group"] {
+            assert!(errors.contains(part), "{part}: {errors}");
+        }
+    }
+}
+
+#[test]
+fn rules_are_checked_on_a_crash_from_standard_input() {
+    let rules = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../deploy/throttle-mozilla.toml"
+    );
+    let mut child = collector(&["check-rules", rules])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(br#"{"ProductName": "Arena"}"#).unwrap();
+    drop(stdin);
+    let output = child.wait_with_output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success());
+    assert!(
+        text.starts_with("1 has_old_buildid: no, BuildID is missing\n"),
+        "{text}"
+    );
+    assert!(
+        text.ends_with("\n5 unsupported_product: YES, discard\n"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -66,7 +66,11 @@ async fn bad_input_is_refused_with_a_reason_and_counted_and_nothing_is_stored() 
         (none, MULTIPART, END.to_vec()),
         (none, MULTIPART, json("{}")),
         (no_json, MULTIPART, json("{\"a\":")),
-        (no_json, MULTIPART, json(&"[".repeat(4_000))),
+        (
+            "malformed_json_too_deep",
+            MULTIPART,
+            json(&"[".repeat(4_000)),
+        ),
         (no_json, MULTIPART, not_utf8),
         (no_object, MULTIPART, json("[1]")),
         ("malformed_bad_gzip", GZIP, good.clone()),
@@ -164,10 +168,49 @@ async fn a_client_that_stalls_or_goes_away_leaves_nothing_behind() {
     let mut stream = TcpStream::connect(&collector.address).await.unwrap();
     stream.write_all(&part).await.unwrap();
     drop(stream);
-    until(async || collector.refused("malformed_stalled").await == 2).await;
+    until(async || collector.refused("malformed_incomplete").await == 1).await;
     assert_eq!(collector.files(), Vec::<PathBuf>::new());
     assert_eq!(collector.metric("uploads_in_flight").await, 0);
     collector.accepts_a_crash().await;
+}
+
+#[tokio::test]
+async fn a_client_that_is_refused_early_can_send_on_and_then_reads_why() {
+    let collector = start(|options| options.max_body_bytes = 1_000).await;
+    let mut stream = TcpStream::connect(&collector.address).await.unwrap();
+    for headers in [MULTIPART, "Content-Type: text/plain\r\n"] {
+        let size = 20 << 20;
+        let head = head("/submit", headers, size);
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(&vec![b'x'; size]).await.unwrap();
+        let (status, _) = read_answer(&mut stream).await;
+        assert!(status == 413 || status == 400, "{status}");
+    }
+    stream
+        .write_all(b"GET /__lbheartbeat__ HTTP/1.1\r\nHost: c\r\n\r\n")
+        .await
+        .unwrap();
+    assert_eq!(read_answer(&mut stream).await.0, 200);
+}
+
+/// A byte in every 100 ms would never be silent for the 300 ms that may pass.
+#[tokio::test]
+async fn a_client_that_sends_too_little_is_not_waited_for() {
+    let collector = start(|options| options.min_body_rate = 1_000).await;
+    let mut stream = TcpStream::connect(&collector.address).await.unwrap();
+    let head = head("/submit", MULTIPART, 1_000_000);
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let (mut reading, mut writing) = stream.into_split();
+    let trickle = tokio::spawn(async move {
+        while writing.write_all(b"-").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    });
+    let mut answer = vec![0; 12];
+    reading.read_exact(&mut answer).await.unwrap();
+    assert_eq!(answer, b"HTTP/1.1 408");
+    drop(reading);
+    trickle.await.unwrap();
 }
 
 #[tokio::test]

@@ -98,7 +98,7 @@ async fn a_large_dump_goes_through_the_disk_byte_for_byte() {
 async fn throttled_submissions_are_answered_as_the_rule_says_and_counted() {
     let rule = |name: &str, product: &str, result: &str| {
         let text = format!(
-            "name = {name:?}\nannotation = \"ProductName\"\nequals = {product:?}\nresult = {result:?}"
+            "name = {name:?}\nwhen = [{{ annotation = \"ProductName\", equals = {product:?} }}]\nresult = {result:?}"
         );
         toml::from_str(&text).unwrap()
     };
@@ -107,6 +107,7 @@ async fn throttled_submissions_are_answered_as_the_rule_says_and_counted() {
             rule("no_beta", "Beta", "discard"),
             rule("unknown", "Other", "ignore"),
             rule("later", "Later", "defer"),
+            rule("fake", "Fake", "fake_accept"),
         ];
     })
     .await;
@@ -115,6 +116,8 @@ async fn throttled_submissions_are_answered_as_the_rule_says_and_counted() {
     assert_eq!(discarded, (200, "Discarded=no_beta\n".into()));
     let ignored = collector.post(MULTIPART, &product("Other")).await;
     assert_eq!(ignored, (200, "Unsupported=1\n".into()));
+    let (_, faked) = collector.post(MULTIPART, &product("Fake")).await;
+    assert!(faked.starts_with("CrashID=bp-"), "{faked}");
     assert_eq!(collector.files(), Vec::<PathBuf>::new());
 
     let (_, deferred) = collector.post(MULTIPART, &product("Later")).await;
@@ -122,7 +125,7 @@ async fn throttled_submissions_are_answered_as_the_rule_says_and_counted() {
     let (raw, _) = collector.stored().await;
     assert_eq!(raw.get("legacy_processing"), Some(&1.into()));
     assert_eq!(raw.get("metadata").unwrap()["throttle_rule"], "later");
-    for result in ["discard", "ignore", "defer"] {
+    for result in ["discard", "ignore", "fake_accept", "defer"] {
         let name = format!("submissions_total{{result=\"{result}\"}}");
         assert_eq!(collector.metric(&name).await, 1, "{result}");
     }

@@ -34,6 +34,7 @@ pub mod open;
 mod opener;
 pub(crate) mod places;
 pub mod poly;
+pub mod spool_file;
 #[cfg(test)]
 mod tests;
 pub(crate) mod trees;

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::fallback::FallbackCrashStorage;
-use super::filesystem::{LeftAlone, Spilled, Tree};
+use super::filesystem::{LeftAlone, Tree};
 use super::hbase::HBaseCrashStorage;
 use super::named::NamedStorage;
 use super::opener::{Opened, Opener, tree};
+use super::spool_file::SpoolFile;
 use super::{CrashQueue, CrashStorage, Result, StorageError};
 use crate::config::{Period, Settings};
 use crate::crash_id::CrashId;
@@ -221,17 +222,9 @@ impl Spool {
         sum
     }
 
-    /// A file in the staging of the first tree that takes one, for a dump that is too large for
-    /// memory.
-    pub fn spill(&self) -> Result<Spilled> {
-        let mut errors = Vec::new();
-        for tree in &self.trees {
-            match tree.spill() {
-                Ok(spilled) => return Ok(spilled),
-                Err(error) => errors.push(error),
-            }
-        }
-        Err(StorageError::All(errors))
+    /// A file for a dump that is too large for memory; nothing is touched yet.
+    pub fn file(&self) -> SpoolFile {
+        SpoolFile::new(&self.trees)
     }
 }
 

@@ -208,16 +208,13 @@ impl CrashStorage for Tree {
             .options
             .dated
             .then(|| home.slot(raw.submitted(&id), &self.options.host));
-        let placing = move |mut staged: Vec<Staged>| {
-            // Unwrap safety: the json was pushed last.
-            let json = staged.pop().unwrap();
-            for (file, target) in staged {
-                place(file, &target)?;
-            }
-            if let Some(slot) = slot {
-                link(&home, &slot)?;
-            }
-            place(json.0, &json.1)
+        let placing = move |staged: Vec<Staged>| {
+            place_crash(&home, slot.as_deref(), staged).inspect_err(|_| {
+                // A full disk must not keep parts of crashes that nobody will finish.
+                if !home.raw_crash().exists() {
+                    let _ = unplace(&home, slot.as_deref());
+                }
+            })
         };
         self.save(stage, placing).await
     }
@@ -309,6 +306,28 @@ impl CrashStorage for Tree {
     fn crashes(&self, days: RangeInclusive<Date>) -> Result<CrashIds> {
         Ok(Box::new(walk::crashes(self.layout.clone(), days)?))
     }
+}
+
+/// Gives staged files their names, the json, which comes last, at the very end.
+fn place_crash(home: &Place, slot: Option<&Path>, mut staged: Vec<Staged>) -> Result<(), FsError> {
+    // Unwrap safety: the json was pushed last.
+    let json = staged.pop().unwrap();
+    for (file, target) in staged {
+        place(file, &target)?;
+    }
+    if let Some(slot) = slot {
+        link(home, slot)?;
+    }
+    place(json.0, &json.1)
+}
+
+/// Takes back what [`place_crash`] did before it failed.
+fn unplace(home: &Place, slot: Option<&Path>) -> Result<(), FsError> {
+    if let Some(slot) = slot {
+        let link = slot.join(home.id().as_str());
+        files::remove_file(&link).at("remove", &link)?;
+    }
+    files::remove_files(home).map(drop)
 }
 
 fn gzip(content: &[u8]) -> Vec<u8> {

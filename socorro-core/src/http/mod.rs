@@ -1,6 +1,8 @@
 //! The accept loop of every HTTP server here: bounded, patient with slow clients up to a limit,
 //! and graceful at the end.
 
+mod connections;
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,11 +17,11 @@ use hyper::{Method, StatusCode, header};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use crate::telemetry::Metrics;
+use connections::Connections;
 
 /// A request as it comes in.
 pub type Request = hyper::Request<Incoming>;
@@ -34,9 +36,11 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// What a server allows.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Connections at a time; further ones wait in the kernel's queue.
+    /// Connections at a time. For a further one, that which has waited longest for a request is
+    /// closed; while all have requests, it waits in the kernel's queue.
     pub connections: usize,
-    /// How long a client may take to send the head of a request.
+    /// How long a client may take to send the head of a request, and so how long a connection may
+    /// be idle.
     pub header_timeout: Duration,
     /// How long begun requests may go on after the stop.
     pub drain_timeout: Duration,
@@ -59,14 +63,14 @@ where
     F: Future<Output = Response> + Send + 'static,
 {
     let graceful = GracefulShutdown::new();
-    let slots = Arc::new(Semaphore::new(limits.connections));
+    let connections = Connections::new(limits.connections);
     loop {
+        // Accepted first: only a client that is there is worth another's place.
         let next = async {
-            // Unwrap safety: the semaphore is never closed.
-            let slot = Arc::clone(&slots).acquire_owned().await.unwrap();
-            (listener.accept().await, slot)
+            let accepted = listener.accept().await;
+            (accepted, connections.enter().await)
         };
-        let (accepted, slot) = tokio::select! {
+        let (accepted, place) = tokio::select! {
             next = next => next,
             () = stop.cancelled() => break,
         };
@@ -79,9 +83,15 @@ where
             }
         };
         let handler = handler.clone();
+        let in_service = Arc::clone(&place);
         let service = service_fn(move |request| {
+            let busy = in_service.begin();
             let answer = handler(request, peer);
-            async move { Ok::<_, Infallible>(answer.await) }
+            async move {
+                let answer = answer.await;
+                drop(busy);
+                Ok::<_, Infallible>(answer)
+            }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -92,11 +102,13 @@ where
             .serve_connection(TokioIo::new(stream), service);
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
-            // Load balancers end their checks with a reset, clients go away: nothing to warn of.
-            if let Err(error) = connection.await {
-                debug!(%error, "connection ended early");
+            tokio::select! {
+                // Load balancers end their checks with a reset, clients go away: nothing to warn of.
+                ended = connection => if let Err(error) = ended {
+                    debug!(%error, "connection ended early");
+                },
+                () = place.must_close() => debug!("idle connection closed to make room"),
             }
-            drop(slot);
         });
     }
     drop(listener);

@@ -1,0 +1,162 @@
+//! The dumps of an upload as they come in: in memory, and on the spool's disk when they are more.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use socorro_core::dumps::{Dump, DumpName, Dumps, MAX_NAME_LEN};
+use socorro_core::storage::Result;
+use socorro_core::storage::open::Spool;
+use socorro_core::storage::spool_file::SpoolFile;
+use tracing::warn;
+
+use crate::Collector;
+use crate::reject::Reject;
+
+/// What is written to the disk at a time.
+const BLOCK: usize = 128 << 10;
+/// How long to wait before a spool that failed is tried again.
+pub(crate) const PAUSE: Duration = Duration::from_millis(500);
+
+/// All dumps of one upload.
+pub(crate) struct IncomingDumps<'a> {
+    collector: &'a Collector,
+    dumps: Vec<Incoming>,
+    names: BTreeSet<DumpName>,
+}
+
+struct Incoming {
+    name: DumpName,
+    /// What is in memory: all of it, or what the file lacks.
+    content: Vec<u8>,
+    file: Option<SpoolFile>,
+    whole: bool,
+}
+
+impl<'a> IncomingDumps<'a> {
+    pub(crate) fn new(collector: &'a Collector) -> Self {
+        Self {
+            collector,
+            dumps: Vec::new(),
+            names: BTreeSet::new(),
+        }
+    }
+
+    /// Begins a dump. Returns the name that it gets: the sender's, cleaned, and with a number if
+    /// there is one of that name already.
+    pub(crate) fn begin(&mut self, sent: &str) -> DumpName {
+        let clean = DumpName::clean(sent);
+        let mut name = clean.clone();
+        let mut number = 1;
+        while !self.names.insert(name.clone()) {
+            number += 1;
+            name = numbered(&clean, number);
+        }
+        self.dumps.push(Incoming {
+            name: name.clone(),
+            content: Vec::new(),
+            file: None,
+            whole: false,
+        });
+        name
+    }
+
+    /// Adds to the dump that was begun last.
+    pub(crate) fn data(&mut self, data: &[u8]) {
+        if let Some(dump) = self.dumps.last_mut() {
+            dump.content.extend_from_slice(data);
+        }
+    }
+
+    /// Ends the dump that was begun last.
+    pub(crate) fn end(&mut self) {
+        if let Some(dump) = self.dumps.last_mut() {
+            dump.whole = true;
+        }
+    }
+
+    /// Bytes in memory.
+    pub(crate) fn held(&self) -> usize {
+        self.dumps.iter().map(|dump| dump.content.len()).sum()
+    }
+
+    /// Writes to the disk what is too much for memory, or with `all` everything. While no spool
+    /// takes it, it waits, bounded.
+    pub(crate) async fn settle(&mut self, all: bool) -> Result<(), Reject> {
+        let all = all || self.held() > self.collector.options.spill_bytes;
+        if !all && !self.dumps.iter().any(Incoming::has_block) {
+            return Ok(());
+        }
+        let give_up = Instant::now() + self.collector.options.refuse_after.get();
+        loop {
+            let (mut dumps, spool) = (
+                std::mem::take(&mut self.dumps),
+                self.collector.spool.clone(),
+            );
+            let writing = tokio::task::spawn_blocking(move || {
+                let written = dumps.iter_mut().try_for_each(|dump| match all {
+                    true => dump.write(&spool),
+                    false if dump.has_block() => dump.write(&spool),
+                    false => Ok(()),
+                });
+                (dumps, written)
+            });
+            let Ok((dumps, written)) = writing.await else {
+                return Err(Reject::NotStored);
+            };
+            self.dumps = dumps;
+            match written {
+                Ok(()) => return Ok(()),
+                Err(error) if Instant::now() + PAUSE > give_up => {
+                    warn!(%error, "no spool takes a large dump; the client is told to try again");
+                    return Err(Reject::NotStored);
+                }
+                Err(_) => tokio::time::sleep(PAUSE).await,
+            }
+        }
+    }
+
+    /// The dumps, and the files of those on disk, which vanish when dropped.
+    pub(crate) fn finish(self) -> (Dumps, Vec<SpoolFile>) {
+        let mut files = Vec::new();
+        let dumps = self.dumps.into_iter().map(|incoming| {
+            let dump = match incoming.file {
+                None => Dump::Bytes(incoming.content.into()),
+                Some(file) => {
+                    let dump = file.dump();
+                    files.push(file);
+                    dump
+                }
+            };
+            (incoming.name, dump)
+        });
+        (dumps.collect(), files)
+    }
+}
+
+impl Incoming {
+    /// Whether there is something for its file, if it has one.
+    fn has_block(&self) -> bool {
+        let enough = if self.whole { 1 } else { BLOCK };
+        self.file.is_some() && self.content.len() >= enough
+    }
+
+    fn write(&mut self, spool: &Spool) -> Result<()> {
+        if !self.content.is_empty() {
+            let file = self.file.get_or_insert_with(|| spool.file());
+            file.append(&self.content)?;
+            self.content = Vec::new();
+        }
+        if let (Some(file), true) = (&mut self.file, self.whole) {
+            file.close();
+        }
+        Ok(())
+    }
+}
+
+/// The name with a number behind it, cut so that both fit.
+fn numbered(name: &DumpName, number: usize) -> DumpName {
+    let number = format!("_{number}");
+    let kept = name.as_str().len().min(MAX_NAME_LEN - number.len());
+    // Unwrap safety: the characters are those of a name, which are ASCII, and the length fits.
+    DumpName::parse(&format!("{}{number}", &name.as_str()[..kept])).unwrap()
+}

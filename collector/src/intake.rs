@@ -1,0 +1,43 @@
+//! Takes a body piece by piece to the end: parser and builder, and the disk where it is needed.
+
+use crate::Collector;
+use crate::body::Received;
+use crate::multipart::Parser;
+use crate::reject::Reject;
+use crate::submission::{Builder, Submission};
+
+/// The body that is coming in.
+pub(crate) struct Intake<'a> {
+    parser: Parser,
+    builder: Builder<'a>,
+}
+
+impl<'a> Intake<'a> {
+    pub(crate) fn new(collector: &'a Collector, boundary: &str) -> Self {
+        Self {
+            parser: Parser::new(boundary, collector.options.max_part_head_bytes),
+            builder: Builder::new(collector),
+        }
+    }
+
+    /// Takes the next piece; returns when there is room for another.
+    pub(crate) async fn take(&mut self, piece: &[u8]) -> Result<(), Reject> {
+        let Self { parser, builder } = self;
+        parser.push(piece, &mut |event| builder.on(event))?;
+        builder.settle().await
+    }
+
+    /// The submission, which must be whole. That its sender went away too early is no matter then.
+    pub(crate) fn finish(
+        self,
+        received: Received,
+        query: Option<&str>,
+    ) -> Result<Submission, Reject> {
+        let whole = self.parser.finish();
+        whole.map_err(|broken| match received.ended {
+            true => broken,
+            false => Reject::Incomplete,
+        })?;
+        self.builder.finish(query)
+    }
+}
