@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// What is wrong with the wire.
@@ -15,7 +15,7 @@ pub enum Fault {
     Delay(Duration),
     /// Nothing arrives, and nobody is told. What is on the wire arrives when it is well again.
     Stall,
-    /// Connections are closed as they are used, and new ones at once.
+    /// All connections are closed, and new ones at once.
     Cut,
 }
 
@@ -31,9 +31,22 @@ pub struct Wire {
 struct State {
     fault: Mutex<Fault>,
     connections: AtomicUsize,
+    /// Both ends of what is connected.
+    open: Mutex<Vec<TcpStream>>,
 }
 
 impl State {
+    fn open(&self) -> MutexGuard<'_, Vec<TcpStream>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn cut(&self) {
+        for stream in self.open().drain(..) {
+            // One that is closed already is just what is wanted.
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+
     fn fault(&self) -> Fault {
         *self.fault.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -50,6 +63,7 @@ impl Wire {
         let state = Arc::new(State {
             fault: Mutex::new(Fault::None),
             connections: AtomicUsize::new(0),
+            open: Mutex::default(),
         });
         let (server, accepting) = (server.to_owned(), state.clone());
         std::thread::spawn(move || {
@@ -62,13 +76,16 @@ impl Wire {
         Self { address, state }
     }
 
-    /// From now on, this is wrong with it.
+    /// From now on, this is wrong with it: nothing passes any more that must not.
     pub fn set(&self, fault: Fault) {
         *self
             .state
             .fault
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = fault;
+        if fault == Fault::Cut {
+            self.state.cut();
+        }
     }
 
     /// How many connections were made over it.
@@ -79,6 +96,12 @@ impl Wire {
 
 fn join(client: TcpStream, server: &str, state: &Arc<State>) -> io::Result<()> {
     let server = TcpStream::connect(server)?;
+    state
+        .open()
+        .extend([client.try_clone()?, server.try_clone()?]);
+    if state.fault() == Fault::Cut {
+        state.cut();
+    }
     let ways = [(client.try_clone()?, server.try_clone()?), (server, client)];
     for (from, to) in ways {
         let state = state.clone();
@@ -95,9 +118,9 @@ fn join(client: TcpStream, server: &str, state: &Arc<State>) -> io::Result<()> {
 fn carry(mut from: &TcpStream, mut to: &TcpStream, state: &State) -> io::Result<()> {
     from.set_read_timeout(Some(Duration::from_millis(10)))?;
     let mut buffer = [0; 16 * 1024];
-    while state.fault() != Fault::Cut {
+    loop {
         let read = match from.read(&mut buffer) {
-            Ok(0) => break,
+            Ok(0) => return Ok(()),
             Ok(read) => read,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
             Err(error) => return Err(error),
@@ -110,5 +133,4 @@ fn carry(mut from: &TcpStream, mut to: &TcpStream, state: &State) -> io::Result<
         }
         to.write_all(&buffer[..read])?;
     }
-    Ok(())
 }
