@@ -27,8 +27,8 @@ const AT_A_TIME: usize = 4;
 /// Copy crashes between two storages: raw, dumps, and processed where they are
 ///
 /// It may be repeated: crashes that are there stay as they are, and processed crashes are written
-/// anew. Crashes that were removed from the target come back. Nothing is removed. On the file system,
-/// a copied crash that throttling accepted waits to be processed, be it processed already or not.
+/// anew. Crashes that were removed from the target come back. Nothing is removed. A crash that throttling
+/// accepted and that is not processed yet waits in the target, too.
 ///
 /// A storage is `spool`, `filesystem`, `hbase` or a name in [storages] of the configuration in force;
 /// or a configuration file, which stands for its primary storage; or both, as FILE:spool. The names

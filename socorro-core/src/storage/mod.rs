@@ -71,8 +71,8 @@ pub trait CrashStorage: fmt::Debug + Send + Sync + 'static {
     /// refused: a save that succeeds can be read back.
     async fn save_raw_crash(&self, id: &CrashId, raw: &RawCrash, dumps: &Dumps) -> Result<()>;
 
-    /// Stores a processed crash in place of an earlier one. The queue is not concerned:
-    /// processors finish a claim instead.
+    /// Stores a processed crash in place of an earlier one. The crash waits no more, unless
+    /// somebody asked for it; processors finish a claim instead.
     async fn save_processed(&self, id: &CrashId, processed: &ProcessedCrash) -> Result<()>;
 
     /// The raw crash. [`StorageError::NotFound`] if there is none, [`StorageError::Refused`] if

@@ -247,6 +247,15 @@ async fn crashes_copied_to_hbase_and_back_are_the_same_to_the_byte() {
     // Date links have the host's name and the minute, which are the same too.
     assert!(content(&files) == content(&back));
     assert!(!back.dir.path().join("standard/20261120").exists());
+    // Of ten accepted crashes four are processed, and wait no more.
+    for site in [&files, &back] {
+        let stats = site.json(&["stats", "--date", "261122"]).await;
+        assert_eq!(
+            stats["total"]["waiting"], 6,
+            "{:?}",
+            site.settings.storage.class
+        );
+    }
     site.end().await;
 }
 

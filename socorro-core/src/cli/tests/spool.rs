@@ -64,6 +64,7 @@ async fn status_counts_each_tree() {
     site.spooled().await;
     fs::remove_file(site.link(&site.spooled().await)).unwrap();
     site.processed().await;
+    site.accepted().await;
     site.crash(DAY, ThrottleResult::Defer, None).await;
 
     let (trees, code) = site.trees(&["spool", "status"]).await;

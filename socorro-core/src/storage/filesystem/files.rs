@@ -15,17 +15,25 @@ use crate::storage::error::{AtPath, FsError};
 use crate::storage::{Result, StorageError};
 
 /// Where the raw crash is, whole: in the day of its id or, as Socorro 2.x may have put it, in
-/// another.
-pub(super) fn find(layout: &Layout, id: &CrashId) -> Option<Place> {
+/// another. An error is not an absence: a crash that can't be looked for may be there.
+pub(super) fn find(layout: &Layout, id: &CrashId) -> Result<Option<Place>, FsError> {
     let home = layout.home(id);
-    if home.raw_crash().exists() {
-        return Some(home);
+    if is_whole(&home)? {
+        return Ok(Some(home));
     }
-    let days = days(&layout.root).unwrap_or_default();
-    let mut places = days
-        .into_iter()
-        .map(|(day, _)| Place::new(layout.root.join(day), id));
-    places.find(|place| place.raw_crash().exists())
+    for (day, _) in days(&layout.root)? {
+        let place = Place::new(layout.root.join(day), id);
+        if is_whole(&place)? {
+            return Ok(Some(place));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether the raw crash is there.
+pub(super) fn is_whole(place: &Place) -> Result<bool, FsError> {
+    let json = place.raw_crash();
+    json.try_exists().at("look for", &json)
 }
 
 /// The day directories below a root, oldest first. A root that does not exist yet has none.
@@ -56,7 +64,7 @@ pub(super) fn is_past(date: Date) -> bool {
 /// Removes all that a tree has of a crash. The date link is renamed first, which takes the crash off
 /// the walk, and goes last, so that the next walk finishes a removal that was cut short.
 pub(super) fn remove(layout: &Layout, id: &CrashId) -> Result<()> {
-    let place = find(layout, id).unwrap_or_else(|| layout.home(id));
+    let place = find(layout, id)?.unwrap_or_else(|| layout.home(id));
     let mut found = false;
     let marker = match date_link(&place) {
         Some(link) => {

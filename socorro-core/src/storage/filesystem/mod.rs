@@ -111,7 +111,8 @@ impl CrashStorage for FileSystemCrashStorage {
     }
 
     async fn save_processed(&self, id: &CrashId, processed: &ProcessedCrash) -> Result<()> {
-        self.storage.save_processed(id, processed).await
+        self.storage.save_processed(id, processed).await?;
+        self.end_waiting(id).await
     }
 
     async fn get_raw_crash(&self, id: &CrashId) -> Result<RawCrash> {
@@ -144,9 +145,13 @@ impl CrashStorage for FileSystemCrashStorage {
         let raw = self.storage.crashes(days.clone())?;
         let (standard, deferred) = (self.standard.clone(), self.deferred.clone());
         let is_alone = move |id: &Result<CrashId>| {
-            id.as_ref().map_or(true, |id| {
-                !standard.has_raw_crash(id) && !deferred.has_raw_crash(id)
-            })
+            // One that can't be looked for is told twice rather than not at all.
+            let is_there = |id| {
+                [&standard, &deferred]
+                    .iter()
+                    .any(|tree| tree.has_raw_crash(id).unwrap_or(false))
+            };
+            id.as_ref().map_or(true, |id| !is_there(id))
         };
         let processed = self.processed.crashes(days)?.filter(is_alone);
         Ok(Box::new(raw.chain(processed)))

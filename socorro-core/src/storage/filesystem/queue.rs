@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use tracing::{debug, info};
 
 use super::FileSystemCrashStorage;
-use super::files::{find, remove_file};
+use super::files::{find, is_whole, remove_file};
 use super::links::{date_link, is_there};
 use super::requests::{Request, Requests};
 use crate::crash_id::CrashId;
@@ -138,7 +138,7 @@ impl FileSystemCrashStorage {
             let Some(request) = requests.get(&id) else {
                 continue;
             };
-            if !self.has_arrived(&id) {
+            if !self.has_arrived(&id)? {
                 // The request waits for it a day or two.
                 if !id.is_recent(Timestamp::now()) {
                     requests.forget(&id, &request)?;
@@ -155,12 +155,17 @@ impl FileSystemCrashStorage {
 
     /// Whether there is such a raw crash. New ones come to the place of their id: the search of all
     /// days is for those that Socorro 2.x wrote.
-    fn has_arrived(&self, id: &CrashId) -> bool {
-        let trees = [&self.standard, &self.deferred];
-        trees
-            .iter()
-            .any(|tree| tree.layout().home(id).raw_crash().exists())
-            || (!id.is_recent(Timestamp::now()) && trees.iter().any(|tree| tree.has_raw_crash(id)))
+    fn has_arrived(&self, id: &CrashId) -> Result<bool, FsError> {
+        for tree in [&self.standard, &self.deferred] {
+            let is_there = match id.is_recent(Timestamp::now()) {
+                true => is_whole(&tree.layout().home(id))?,
+                false => tree.has_raw_crash(id)?,
+            };
+            if is_there {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Claims a crash that is in the queue and not claimed. `request` is the one that asked for it.
@@ -172,7 +177,7 @@ impl FileSystemCrashStorage {
         };
         let still_waits = match &request {
             Some(_) => self.queue.requests.get(id) == request,
-            None => self.date_link(id).is_some_and(|link| is_there(&link)),
+            None => self.date_link(id)?.is_some_and(|link| is_there(&link)),
         };
         if !still_waits {
             remove_file(&path).at("remove", &path)?;
@@ -194,15 +199,24 @@ impl FileSystemCrashStorage {
         }))
     }
 
-    fn date_link(&self, id: &CrashId) -> Option<PathBuf> {
-        date_link(&find(self.standard.layout(), id)?)
+    fn date_link(&self, id: &CrashId) -> Result<Option<PathBuf>, FsError> {
+        let place = find(self.standard.layout(), id)?;
+        Ok(place.and_then(|place| date_link(&place)))
     }
 
-    /// The request goes last: a processor killed before that is asked again.
+    /// Takes a crash off the date branch.
+    pub(super) async fn end_waiting(&self, id: &CrashId) -> Result<()> {
+        let (store, id) = (self.clone(), *id);
+        blocking(move || match store.date_link(&id)? {
+            Some(link) => Ok(remove_file(&link).at("remove", &link).map(drop)?),
+            None => Ok(()),
+        })
+        .await
+    }
+
+    /// What is left to be done for a crash whose result is stored. The request goes first, the mark of
+    /// the claim last: a processor killed before that is asked again.
     fn dequeue(&self, held: &Held) -> Result<(), FsError> {
-        if let Some(link) = self.date_link(&held.id) {
-            remove_file(&link).at("remove", &link)?;
-        }
         if let Some(request) = &held.request {
             self.queue.requests.forget(&held.id, request)?;
         }

@@ -139,7 +139,7 @@ impl Tree {
 }
 
 fn relink(layout: &Layout, id: &CrashId, host: &str) -> Result<bool, FsError> {
-    let Some(place) = find(layout, id) else {
+    let Some(place) = find(layout, id)? else {
         return Ok(false);
     };
     let slot = match date_link_by_name(&place) {

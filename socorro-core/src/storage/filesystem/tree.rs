@@ -110,7 +110,7 @@ impl Tree {
     pub async fn set_aside(&self, id: &CrashId, reason: &str) -> Result<()> {
         let (layout, id, reason) = (self.layout.clone(), *id, reason.to_owned());
         blocking(move || {
-            let place = files::find(&layout, &id).unwrap_or_else(|| layout.home(&id));
+            let place = files::find(&layout, &id)?.unwrap_or_else(|| layout.home(&id));
             rejected::set_aside(&place, &reason)
         })
         .await
@@ -148,8 +148,8 @@ impl Tree {
     }
 
     /// Whether a raw crash with that id is there, whole.
-    pub(super) fn has_raw_crash(&self, id: &CrashId) -> bool {
-        files::find(&self.layout, id).is_some()
+    pub(super) fn has_raw_crash(&self, id: &CrashId) -> Result<bool, FsError> {
+        files::find(&self.layout, id).map(|place| place.is_some())
     }
 
     fn writer(&self) -> Result<Arc<Writer>> {
@@ -193,7 +193,7 @@ impl CrashStorage for Tree {
         let (json, dumps) = (raw.to_json(), dumps.clone());
         let stage = move |staging: &Staging| {
             let whole = home.raw_crash();
-            if whole.exists() {
+            if files::is_whole(&home)? {
                 return Ok(Vec::new());
             }
             let mut staged = Vec::with_capacity(dumps.len() + 1);
@@ -211,7 +211,7 @@ impl CrashStorage for Tree {
         let placing = move |staged: Vec<Staged>| {
             place_crash(&home, slot.as_deref(), staged).inspect_err(|_| {
                 // A full disk must not keep parts of crashes that nobody will finish.
-                if !home.raw_crash().exists() {
+                if files::is_whole(&home).is_ok_and(|is_whole| !is_whole) {
                     let _ = unplace(&home, slot.as_deref());
                 }
             })
@@ -256,7 +256,7 @@ impl CrashStorage for Tree {
                 }
             }
             // Removed while we looked: some of its dumps may be gone.
-            match place.raw_crash().exists() {
+            match files::is_whole(&place)? {
                 true => Ok(dumps),
                 false => Err(StorageError::not_found(&id, "raw crash")),
             }
@@ -267,7 +267,7 @@ impl CrashStorage for Tree {
     async fn get_dump(&self, id: &CrashId, name: &DumpName) -> Result<Dump> {
         let (layout, id, name) = (self.layout.clone(), *id, name.clone());
         blocking(move || {
-            let path = files::find(&layout, &id).map(|place| place.dump(&name));
+            let path = files::find(&layout, &id)?.map(|place| place.dump(&name));
             path.filter(|path| path.exists())
                 .map(Dump::File)
                 .ok_or_else(|| StorageError::not_found(&id, format!("dump {name}")))
@@ -339,7 +339,7 @@ fn gzip(content: &[u8]) -> Vec<u8> {
 }
 
 fn whole(layout: &Layout, id: &CrashId) -> Result<Place> {
-    files::find(layout, id).ok_or_else(|| StorageError::not_found(id, "raw crash"))
+    files::find(layout, id)?.ok_or_else(|| StorageError::not_found(id, "raw crash"))
 }
 
 fn read(id: &CrashId, path: &Path, what: &str) -> Result<Vec<u8>> {

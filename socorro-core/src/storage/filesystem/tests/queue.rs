@@ -181,8 +181,6 @@ async fn a_processor_killed_before_it_forgot_the_request_is_asked_again() {
     // The steps of finishing, but for the last.
     let processed = ProcessedCrash::default();
     store.save_processed(&id, &processed).await.unwrap();
-    let home = tree_of(root.path(), "std").layout().home(&id);
-    fs::remove_file(links::date_link(&home).unwrap()).unwrap();
     drop(mine);
     let mut again = primary(root.path()).claim().await.unwrap().unwrap();
     assert_eq!((again.id(), again.attempt()), (id, 2));
@@ -191,8 +189,4 @@ async fn a_processor_killed_before_it_forgot_the_request_is_asked_again() {
     assert!(claim(&store).await.is_none());
     let left = fs::read_dir(root.path().join("std/.queue/claims")).unwrap();
     assert_eq!(left.count(), 0);
-}
-
-fn tree_of(root: &Path, name: &str) -> Tree {
-    dated(&root.join(name))
 }
