@@ -60,10 +60,7 @@ pub(crate) async fn read(
     if body.size_hint().lower() > options.max_body_bytes {
         return Err(Reject::TooLarge);
     }
-    let mut inflating = match encoding {
-        Encoding::Identity => None,
-        Encoding::Gzip => Some(Inflate::new(options)),
-    };
+    let mut decoding = Decoding::new(encoding, options);
     let mut pace = Pace::new(options);
     let mut wire_bytes = 0;
     let ended = loop {
@@ -76,22 +73,53 @@ pub(crate) async fn read(
         if wire_bytes > options.max_body_bytes {
             return Err(Reject::TooLarge);
         }
-        match &mut inflating {
-            None => intake.take(&data).await?,
-            Some(inflating) => {
-                for step in data.chunks(INFLATE_STEP) {
-                    intake.take(inflating.push(step)?).await?;
-                }
-            }
-        }
+        decoding.push(&data, intake).await?;
     };
-    if let Some(inflating) = &mut inflating {
+    decoding.finish(ended, intake).await?;
+    Ok(Received { wire_bytes, ended })
+}
+
+/// Gives a body to the intake as its sender meant it.
+pub(crate) struct Decoding {
+    inflating: Option<Inflate>,
+}
+
+impl Decoding {
+    pub(crate) fn new(encoding: Encoding, options: &Options) -> Self {
+        let inflating = match encoding {
+            Encoding::Identity => None,
+            Encoding::Gzip => Some(Inflate::new(options)),
+        };
+        Self { inflating }
+    }
+
+    pub(crate) async fn push(
+        &mut self,
+        data: &[u8],
+        intake: &mut Intake<'_>,
+    ) -> Result<(), Reject> {
+        let Some(inflating) = &mut self.inflating else {
+            return intake.take(data).await;
+        };
+        for step in data.chunks(INFLATE_STEP) {
+            intake.take(inflating.push(step)?).await?;
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn finish(
+        mut self,
+        ended: bool,
+        intake: &mut Intake<'_>,
+    ) -> Result<(), Reject> {
+        let Some(inflating) = &mut self.inflating else {
+            return Ok(());
+        };
         match inflating.finish() {
-            Err(_) if !ended => return Err(Reject::Incomplete),
-            rest => intake.take(rest?).await?,
+            Err(_) if !ended => Err(Reject::Incomplete),
+            rest => intake.take(rest?).await,
         }
     }
-    Ok(Received { wire_bytes, ended })
 }
 
 /// Reads what is left of a refused body, for a while, and drops it.

@@ -2,6 +2,8 @@
 
 mod body;
 pub mod config;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod health;
 mod incoming;
 mod inflate;

@@ -26,7 +26,7 @@ const MINUTES: usize = 1440;
 /// Held at a time, each an open file.
 const CLAIMS: usize = 500;
 /// As `crashmover.workers`.
-const WORKERS: usize = 64;
+const WORKERS: usize = 200;
 
 fn main() {
     let number = std::env::args().find_map(|arg| arg.parse().ok());
