@@ -3,7 +3,6 @@
 pub mod config;
 pub mod metrics;
 mod rules;
-pub mod signature;
 pub mod stackwalk;
 mod symbols;
 pub mod transform;

@@ -12,7 +12,7 @@ use socorro_core::public_annotations::PublicAnnotations;
 use socorro_core::raw_crash::{RawCrash, format_timestamp};
 
 use crate::rules;
-use crate::signature::Lists;
+use socorro_core::signature::Lists;
 use crate::stackwalk::Walk;
 
 /// One crash while its rules are applied.

@@ -23,7 +23,7 @@ use tracing::{error, info, warn};
 
 use crate::config::Options;
 use crate::metrics::Metrics;
-use crate::signature::Lists;
+use socorro_core::signature::Lists;
 use crate::stackwalk::{Walk, walk};
 use crate::transform::{Knowledge, transform};
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use socorro_core::processed_crash::key;
 
-use crate::signature::{CrashStack, HangType, generate};
+use socorro_core::signature::{CrashStack, HangType, generate};
 use crate::transform::Case;
 
 pub(crate) fn apply(case: &mut Case<'_>) {
