@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use socorro_core::config::{Period, Section};
 
+pub use crate::rewrite::{Rewrite, Template};
+
 /// The section `[processor]`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
     /// Crashes processed at a time. 0: one for each core.
@@ -21,11 +23,10 @@ pub struct Options {
     pub walk_timeout: Period,
     /// Directories of symbols in the Breakpad layout, `DEBUGFILE/ID/NAME.sym`.
     pub symbols: Vec<PathBuf>,
-    /// A directory with lists for signatures, named as those in `processor/data/signature`. Empty: the
-    /// shipped lists.
-    pub signature_lists: PathBuf,
     /// A list of the annotations that are public, one name a line. Empty: the shipped list.
     pub public_annotations: PathBuf,
+    /// What is rewritten in a raw crash before it is processed.
+    pub rule: Vec<Rewrite>,
     /// Where metrics are served, at `/metrics`. Empty: nowhere.
     pub metrics_listen: String,
 }
@@ -39,8 +40,8 @@ impl Default for Options {
             max_attempts: 3,
             walk_timeout: Period::from_secs(120),
             symbols: vec!["/var/lib/socorro/symbols".into()],
-            signature_lists: PathBuf::new(),
             public_annotations: PathBuf::new(),
+            rule: vec![Rewrite::esr_version()],
             metrics_listen: String::new(),
         }
     }

@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod metrics;
+mod rewrite;
 mod rules;
 pub mod stackwalk;
 mod symbols;

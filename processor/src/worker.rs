@@ -23,7 +23,6 @@ use tracing::{error, info, warn};
 
 use crate::config::Options;
 use crate::metrics::Metrics;
-use socorro_core::signature::Lists;
 use crate::stackwalk::{Walk, walk};
 use crate::transform::{Knowledge, transform};
 
@@ -59,17 +58,18 @@ impl Processor {
         if options.workers == 0 {
             options.workers = std::thread::available_parallelism().map_or(1, NonZero::get);
         }
-        let lists = match options.signature_lists.as_os_str().is_empty() {
-            true => Lists::default(),
-            false => Lists::load(&options.signature_lists)?,
-        };
+        let lists = context.shared.signature.load()?;
         let public = PublicAnnotations::load(&options.public_annotations)?;
         let transactions = context.shared.transactions.clone();
         Ok(Self {
             primary: PrimaryStorage::new(&context.shared),
             options,
             host: context.shared.storage.host(),
-            knowledge: Arc::new(Knowledge { lists, public }),
+            knowledge: Arc::new(Knowledge {
+                lists,
+                public,
+                rewrites: context.own.rule.clone(),
+            }),
             executor: TransactionExecutor::new(transactions, context.stop.clone()),
             metrics,
             stop: context.stop.clone(),

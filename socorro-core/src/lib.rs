@@ -8,6 +8,7 @@
 //!   [`telemetry`], [`http`]
 
 pub mod cli;
+pub mod condition;
 pub mod config;
 pub mod crash_id;
 pub mod dumps;
