@@ -8,8 +8,8 @@ use minidump_processor::{ProcessState, ProcessorOptions, process_minidump_with_o
 use minidump_unwind::StackFrame;
 use serde_json::Value;
 
-use socorro_core::signature::{Frame, Inline};
 use crate::symbols::symbolizer;
+use socorro_core::signature::{Frame, Inline};
 
 /// What walking one dump gave. A dump that can't be walked gives a status and nothing else: that is
 /// a result, too.

@@ -12,7 +12,11 @@ const MAX_LINES: usize = 1000;
 
 /// From `JavaStackTrace`, text, or else from `JavaException`, JSON.
 pub(crate) fn apply(case: &mut Case<'_>) {
-    let trace = |name| case.raw.get_str(name).filter(|text| !text.trim().is_empty());
+    let trace = |name| {
+        case.raw
+            .get_str(name)
+            .filter(|text| !text.trim().is_empty())
+    };
     let (name, public) = match (trace("JavaStackTrace"), trace("JavaException")) {
         (Some(text), _) => ("JavaStackTrace", public_trace(text)),
         (None, Some(json)) => ("JavaException", from_exception(json)),

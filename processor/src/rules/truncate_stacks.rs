@@ -26,7 +26,9 @@ pub(crate) fn apply(case: &mut Case<'_>) {
         case.set(&name, part);
     }
     if truncated > 0 {
-        case.note(format!("{truncated} stacks truncated to {MAX_FRAMES} frames"));
+        case.note(format!(
+            "{truncated} stacks truncated to {MAX_FRAMES} frames"
+        ));
     }
     case.set("truncated", truncated > 0);
 }

@@ -14,7 +14,8 @@ fn holds(condition: &str, annotations: &Value) -> bool {
 
 #[test]
 fn conditions_hold_for_what_they_say_and_for_nothing_that_is_missing() {
-    let crash = json!({"Version": "3.6b1", "Uptime": 7, "BuildID": "20240101", "E": "{\"os\":\"X\"}"});
+    let crash =
+        json!({"Version": "3.6b1", "Uptime": 7, "BuildID": "20240101", "E": "{\"os\":\"X\"}"});
     for (condition, expected) in [
         ("annotation = 'Version'\nequals = '3.6b1'", true),
         ("annotation = 'Version'\none_of = ['3.6', '3.7']", false),
@@ -46,6 +47,9 @@ fn settings_that_do_not_go_together_are_refused() {
         "annotation = 'A'\nnumber = '7'",
         "annotation = 'A'\nlike = 'x'",
     ] {
-        assert!(toml::from_str::<Condition>(condition).is_err(), "{condition}");
+        assert!(
+            toml::from_str::<Condition>(condition).is_err(),
+            "{condition}"
+        );
     }
 }

@@ -108,7 +108,12 @@ fn frames(dump: &Value, thread: u64) -> Option<Vec<Frame>> {
 
 /// A frame as `minidump-stackwalk --json` writes it.
 fn frame(json: &Value) -> Frame {
-    let items = |name: &str| json.get(name).and_then(Value::as_array).into_iter().flatten();
+    let items = |name: &str| {
+        json.get(name)
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+    };
     Frame {
         address: json.get("offset").and_then(hex).unwrap_or_default(),
         function: owned(json.get("function")),

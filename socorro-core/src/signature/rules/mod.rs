@@ -78,7 +78,9 @@ pub(crate) fn apply(stack: &CrashStack, lists: &Lists, signature: &mut Signature
 
 /// A text that is there and says something.
 fn known(text: &Option<String>) -> Option<&str> {
-    text.as_deref().map(str::trim).filter(|text| !text.is_empty())
+    text.as_deref()
+        .map(str::trim)
+        .filter(|text| !text.is_empty())
 }
 
 fn first_chars(text: &str, count: usize) -> String {

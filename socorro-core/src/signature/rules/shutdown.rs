@@ -30,11 +30,7 @@ pub(super) fn timeout(stack: &CrashStack, _: &Lists, _: &str) -> Option<String> 
 }
 
 /// A watchdog thread crashed the process since thread 0 hung in its shutdown.
-pub(super) fn run_watch_dog(
-    stack: &CrashStack,
-    lists: &Lists,
-    signature: &str,
-) -> Option<String> {
+pub(super) fn run_watch_dog(stack: &CrashStack, lists: &Lists, signature: &str) -> Option<String> {
     if !signature.contains("RunWatchdog") {
         return None;
     }
