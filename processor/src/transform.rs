@@ -29,7 +29,7 @@ pub(crate) struct Case<'a> {
 }
 
 /// What the rules know besides the crash.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Knowledge {
     /// The lists for signatures.
     pub lists: Lists,
@@ -37,6 +37,16 @@ pub struct Knowledge {
     pub public: PublicAnnotations,
     /// What is rewritten in a raw crash before the rules see it.
     pub rewrites: Vec<Rewrite>,
+}
+
+impl Default for Knowledge {
+    fn default() -> Self {
+        Self {
+            lists: Lists::default(),
+            public: PublicAnnotations::default(),
+            rewrites: vec![Rewrite::esr_version()],
+        }
+    }
 }
 
 impl<'a> Case<'a> {

@@ -1,6 +1,14 @@
 //! What becomes of a crash, rule by rule.
 
+mod privacy;
+mod rewrites;
+mod schema;
+
 use std::path::PathBuf;
+
+use serde_json::json;
+use socorro_core::processed_crash::SCHEMA;
+use socorro_core::testing::json_schema::Schema;
 
 use super::*;
 use crate::stackwalk::walk;
@@ -10,20 +18,38 @@ fn fixture(path: &str) -> Vec<u8> {
     std::fs::read(root.join(path)).unwrap()
 }
 
+const ID: &str = "4dd21cc0-49d9-46ae-a42b-fadb42261116";
+
+/// A processed crash is as its schema says.
+fn fits(processed: &ProcessedCrash) {
+    let whole = Value::Object(processed.entries().clone());
+    let wrong = Schema::parse(SCHEMA).violations(&whole);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn walk_of(json_dump: Value) -> Walk {
+    Walk {
+        status: "OK".into(),
+        json_dump,
+        ..Walk::default()
+    }
+}
+
 fn process(raw: &RawCrash, dumps: &[(&str, &str)]) -> ProcessedCrash {
     let symbols = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/symbols");
     let walked = |dump: &str| walk(&fixture(dump).into(), std::slice::from_ref(&symbols));
     let walks = dumps
         .iter()
         .map(|(name, dump)| (DumpName::clean(name), walked(dump)));
-    let id = "4dd21cc0-49d9-46ae-a42b-fadb42261116".parse().unwrap();
-    transform(
-        id,
+    let processed = transform(
+        ID.parse().unwrap(),
         raw,
         &walks.collect(),
         &Knowledge::default(),
         vec!["host_1".into()],
-    )
+    );
+    fits(&processed);
+    processed
 }
 
 fn null_write() -> RawCrash {
@@ -64,22 +90,11 @@ fn a_real_crash_has_the_keys_that_readers_of_socorro_expect() {
 }
 
 #[test]
-fn private_annotations_never_enter_a_processed_crash() {
-    let raw = null_write();
-    let processed = process(&raw, &[(MAIN_DUMP, "dumps/null-write.dmp")]);
-    let text = String::from_utf8(processed.to_json()).unwrap();
-    for name in ["Email", "URL", "Comments", "UserID", "ServerURL", "Notes"] {
-        let value = raw.get_str(name).unwrap();
-        assert!(!text.contains(value), "{name}");
-    }
-}
-
-#[test]
 fn the_signatures_of_our_own_crashes_name_what_is_to_blame() {
     for (dump, signature) in [
         ("abort", "abort | arena::CheckFailed"),
         ("uncaught-exception", "abort | "),
-        ("stack-overflow", "arena::"),
+        ("stack-overflow", "stackoverflow | arena::"),
         ("rust-panic", "lobby::roster::Roster::seat_player"),
     ] {
         let processed = process(&null_write(), &[(MAIN_DUMP, &format!("dumps/{dump}.dmp"))]);
@@ -113,4 +128,49 @@ fn an_empty_raw_crash_is_processed_all_the_same() {
             .unwrap()
             .contains("missing ProductName")
     );
+}
+
+#[test]
+fn a_rule_that_breaks_down_becomes_a_note_and_the_rest_go_on() {
+    let (raw, walks, knowledge) = (RawCrash::default(), BTreeMap::new(), Knowledge::default());
+    let mut case = Case {
+        id: ID.parse().unwrap(),
+        raw: &raw,
+        walks: &walks,
+        knowledge: &knowledge,
+        processed: ProcessedCrash::default(),
+        notes: Vec::new(),
+    };
+    let rules: [Rule; 2] = [
+        ("first", |_| panic!("with a secret")),
+        ("second", |case| case.set("reason", "done")),
+    ];
+    apply(&rules, &mut case);
+    assert_eq!(case.notes, ["the rule \"first\" failed"]);
+    assert_eq!(case.processed.get_str("reason"), Some("done"));
+}
+
+#[test]
+fn a_hang_is_told_by_the_annotations() {
+    for (annotation, value, hang_type, report_type) in [
+        ("Hang", "1", 1, "hang"),
+        ("Hang", "0", 0, "crash"),
+        ("PluginHang", "1", -1, "hang"),
+        ("HangID", "abc", -1, "hang"),
+        ("ProductName", "Arena", 0, "crash"),
+    ] {
+        let mut raw = RawCrash::default();
+        raw.set(annotation, value);
+        let processed = process(&raw, &[]);
+        assert_eq!(
+            processed.get("hang_type"),
+            Some(&hang_type.into()),
+            "{annotation}"
+        );
+        assert_eq!(
+            processed.get_str("report_type"),
+            Some(report_type),
+            "{annotation}"
+        );
+    }
 }
