@@ -102,7 +102,6 @@ const RULES: &[Rule] = &[
     ("missing symbols", rules::missing_symbols::apply),
     ("Flash version", rules::flash_version::apply),
     ("signature", rules::signature::apply),
-    ("truncated stacks", rules::truncate_stacks::apply),
 ];
 
 /// The signature of a crash whose rules could not make one.

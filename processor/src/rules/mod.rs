@@ -19,7 +19,6 @@ pub(crate) mod signature;
 pub(crate) mod stack_walk;
 pub(crate) mod system;
 pub(crate) mod topmost_file;
-pub(crate) mod truncate_stacks;
 
 use std::collections::BTreeSet;
 

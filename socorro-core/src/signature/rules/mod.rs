@@ -121,7 +121,7 @@ fn abort(stack: &CrashStack, _: &Lists, signature: &str) -> Option<String> {
     let message = fix_whitespace(&printable(message));
     Some(match message.chars().count() {
         0 => format!("Abort{DELIMITER}{signature}"),
-        ..=MAX_MESSAGE => format!("Abort{DELIMITER}{message}{DELIMITER}{signature}"),
+        1..=MAX_MESSAGE => format!("Abort{DELIMITER}{message}{DELIMITER}{signature}"),
         _ => {
             let message = first_chars(&message, MAX_MESSAGE - ELLIPSIS.len());
             format!("Abort{DELIMITER}{message}{ELLIPSIS}{DELIMITER}{signature}")
