@@ -97,6 +97,7 @@ const RULES: &[Rule] = &[
     ("memory access", rules::memory_access::apply),
     ("additional dumps", rules::additional_dumps::apply),
     ("system", rules::system::apply),
+    ("system for people", rules::os_pretty_version::apply),
     ("topmost file", rules::topmost_file::apply),
     ("modules in stack", rules::modules_in_stack::apply),
     ("missing symbols", rules::missing_symbols::apply),

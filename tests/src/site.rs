@@ -6,8 +6,10 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use socorro_core::config::{NoSection, Sources, load};
 use socorro_core::crash_id::CrashId;
+use socorro_core::processed_crash::SCHEMA;
 use socorro_core::storage::open::PrimaryStorage;
 use socorro_core::testing;
+use socorro_core::testing::json_schema::Schema;
 use tempfile::TempDir;
 
 use crate::program::{self, Program};
@@ -156,7 +158,10 @@ impl Site {
     pub fn processed(&self, id: &CrashId) -> Value {
         self.run("socorro", &["get_report", id.as_str(), "--wait", "60"]);
         let output = self.run("socorro", &["get_processed_json", id.as_str()]);
-        serde_json::from_slice(&output.stdout).unwrap()
+        let processed = serde_json::from_slice(&output.stdout).unwrap();
+        let wrong = Schema::parse(SCHEMA).violations(&processed);
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+        processed
     }
 
     /// The raw crash as stored.

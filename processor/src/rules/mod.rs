@@ -14,6 +14,7 @@ pub(crate) mod memory_access;
 pub(crate) mod missing_symbols;
 pub(crate) mod modules_in_stack;
 pub(crate) mod moz_crash_reason;
+pub(crate) mod os_pretty_version;
 pub(crate) mod process_type;
 pub(crate) mod signature;
 pub(crate) mod stack_walk;

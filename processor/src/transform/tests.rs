@@ -174,3 +174,92 @@ fn a_hang_is_told_by_the_annotations() {
         );
     }
 }
+
+/// The processed crash of this walk alone.
+fn process_walk(json_dump: Value) -> ProcessedCrash {
+    let walks = BTreeMap::from([(DumpName::clean(MAIN_DUMP), walk_of(json_dump))]);
+    let raw = RawCrash::default();
+    let processed = transform(
+        ID.parse().unwrap(),
+        &raw,
+        &walks,
+        &Knowledge::default(),
+        vec![],
+    );
+    fits(&processed);
+    processed
+}
+
+#[test]
+fn systems_go_by_the_names_that_people_know() {
+    for (os, version, expected) in [
+        ("Windows NT", "6.1.7601 Service Pack 1", "Windows 7"),
+        ("Windows NT", "10.0.19045 3570", "Windows 10"),
+        ("Windows NT", "10.0.22631", "Windows 11"),
+        ("Windows NT", "11.0", "Windows 11.0"),
+        ("Mac OS X", "14.2.1 23C71", "macOS 14.2"),
+        ("Android", "13", "Android 13"),
+        ("Linux", "", "Linux"),
+    ] {
+        let dump = json!({"system_info": {"os": os, "os_ver": version}});
+        let made = process_walk(dump);
+        assert_eq!(
+            made.get_str("os_pretty_version"),
+            Some(expected),
+            "{os} {version}"
+        );
+    }
+}
+
+#[test]
+fn the_address_is_the_one_that_was_meant() {
+    let info = |kind| json!({"address": "0x8", "adjusted_address": kind});
+    for (kind, expected) in [
+        (json!({"kind": "null-pointer", "offset": "0x8"}), "0x8"),
+        (
+            json!({"kind": "non-canonical", "address": "0x8000000000000000"}),
+            "0x8000000000000000",
+        ),
+        (Value::Null, "0x8"),
+    ] {
+        let made = process_walk(json!({"crash_info": info(kind)}));
+        assert_eq!(made.get_str("address"), Some(expected));
+    }
+}
+
+#[test]
+fn hostile_walks_break_no_rule() {
+    for odd in [
+        json!(null),
+        json!(7),
+        json!("x"),
+        json!([]),
+        json!({"frames": 1}),
+        json!([[]]),
+    ] {
+        for key in [
+            "threads",
+            "modules",
+            "crash_info",
+            "system_info",
+            "lsb_release",
+            "thread_count",
+        ] {
+            let walks = BTreeMap::from([(DumpName::clean(MAIN_DUMP), walk_of(json!({key: odd})))]);
+            let raw = RawCrash::default();
+            let made = transform(
+                ID.parse().unwrap(),
+                &raw,
+                &walks,
+                &Knowledge::default(),
+                vec![],
+            );
+            let notes = made.get_str("processor_notes").unwrap();
+            assert!(!notes.contains("failed"), "{key}: {odd}: {notes}");
+            assert!(
+                made.signature()
+                    .is_some_and(|signature| !signature.is_empty())
+            );
+        }
+    }
+}
