@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use socorro_core::config::{Period, Section};
 
+use crate::walk::WalkOptions;
+
 /// The section `[processor]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -17,10 +19,6 @@ pub struct Options {
     pub renew_interval: Period,
     /// A crash over which that many processors died becomes a processed crash that says so.
     pub max_attempts: u32,
-    /// How long walking the stacks of one dump may take.
-    pub walk_timeout: Period,
-    /// Directories of symbols in the Breakpad layout, `DEBUGFILE/ID/NAME.sym`.
-    pub symbols: Vec<PathBuf>,
     /// A directory with lists for signatures, named as those in `processor/data/signature`. Empty: the
     /// shipped lists.
     pub signature_lists: PathBuf,
@@ -28,6 +26,8 @@ pub struct Options {
     pub public_annotations: PathBuf,
     /// Where metrics are served, at `/metrics`. Empty: nowhere.
     pub metrics_listen: String,
+    /// Where symbols are, and what the walk of one dump may cost.
+    pub walk: WalkOptions,
 }
 
 impl Default for Options {
@@ -37,11 +37,10 @@ impl Default for Options {
             poll_interval: Period::from_secs(1),
             renew_interval: Period::from_secs(15),
             max_attempts: 3,
-            walk_timeout: Period::from_secs(120),
-            symbols: vec!["/var/lib/socorro/symbols".into()],
             signature_lists: PathBuf::new(),
             public_annotations: PathBuf::new(),
             metrics_listen: String::new(),
+            walk: WalkOptions::default(),
         }
     }
 }

@@ -13,7 +13,7 @@ use socorro_core::raw_crash::{RawCrash, format_timestamp};
 
 use crate::rules;
 use crate::signature::Lists;
-use crate::stackwalk::Walk;
+use crate::walk::Walk;
 
 /// One crash while its rules are applied.
 #[derive(Debug)]
@@ -125,7 +125,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::stackwalk::walk;
+    use crate::walk::{WalkOptions, Walker};
 
     fn fixture(path: &str) -> Vec<u8> {
         let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures");
@@ -134,7 +134,14 @@ mod tests {
 
     fn process(raw: &RawCrash, dumps: &[(&str, &str)]) -> ProcessedCrash {
         let symbols = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/symbols");
-        let walked = |dump: &str| walk(&fixture(dump).into(), std::slice::from_ref(&symbols));
+        let walker = Walker::new(WalkOptions {
+            symbols: vec![symbols],
+            ..WalkOptions::default()
+        });
+        let walked = |dump: &str| {
+            let walk = walker.walk(&fixture(dump), &|_| {});
+            serde_json::from_slice::<Walk>(&walk).unwrap()
+        };
         let walks = dumps
             .iter()
             .map(|(name, dump)| (DumpName::clean(name), walked(dump)));

@@ -5,6 +5,7 @@ use socorro_core::processed_crash::key;
 
 use crate::signature::{CrashStack, HangType, generate};
 use crate::transform::Case;
+use crate::walk::Walk;
 
 pub(crate) fn apply(case: &mut Case<'_>) {
     let hang_type = match case.processed.get("hang_type").and_then(Value::as_i64) {
@@ -14,8 +15,8 @@ pub(crate) fn apply(case: &mut Case<'_>) {
     };
     let walk = case.main_walk();
     let stack = CrashStack {
-        os: walk.and_then(|walk| walk.os.clone()),
-        frames: walk.and_then(|walk| walk.frames.clone()),
+        os: walk.and_then(Walk::os),
+        frames: walk.and_then(Walk::frames),
         hang_type,
         mdsw_status: walk.map(|walk| walk.status.clone()),
     };

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 use socorro_core::processed_crash::key;
 
-use crate::stackwalk::Walk;
 use crate::transform::Case;
+use crate::walk::Walk;
 
 pub(crate) fn apply(case: &mut Case<'_>) {
     let others: Vec<_> = case
@@ -50,7 +50,10 @@ pub(crate) fn apply(case: &mut Case<'_>) {
     case.set("reason", case.dump_entry("/crash_info/type").cloned());
     case.set("address", address(case));
     case.set("thread_count", case.dump_entry("/thread_count").cloned());
-    case.set("truncated", false);
+    case.set("truncated", walk.truncated);
+    if walk.truncated {
+        case.note("MDSW emitted too many frames, triggering truncation");
+    }
 }
 
 /// The address that was accessed. The walker may know better than the exception record: the null
