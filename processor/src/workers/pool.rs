@@ -112,6 +112,13 @@ impl Pool {
                 return Walk::failed("Killed", "the host: the stack walker was killed");
             }
             Cause::Ended(status, _) => ("Died", format!("the stack walker ended with {status}")),
+            Cause::Io(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+                let limit = self.options.max_output_bytes;
+                (
+                    "OutputTooLarge",
+                    format!("the answer is far larger than {limit} bytes"),
+                )
+            }
             Cause::Io(error) => {
                 return Walk::failed("Died", format!("the host: no talk with a worker: {error}"));
             }

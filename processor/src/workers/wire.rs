@@ -69,7 +69,7 @@ pub(crate) fn send(mut socket: &UnixStream, kind: Kind, bytes: &[u8]) -> io::Res
     socket.write_all(bytes)
 }
 
-/// Waits for a message of at most that many bytes. `read` is asked for all bytes.
+/// Waits for a message. `FileTooLarge`: it has more than that many bytes.
 pub(crate) fn receive(mut from: impl Read, max_bytes: usize) -> io::Result<(Kind, Vec<u8>)> {
     let mut head = [0; 5];
     from.read_exact(&mut head)?;
@@ -77,9 +77,10 @@ pub(crate) fn receive(mut from: impl Read, max_bytes: usize) -> io::Result<(Kind
     let kinds = [Kind::Ready, Kind::Symbols, Kind::Dump, Kind::Answer];
     let kind = kinds.into_iter().find(|known| *known as u8 == kind);
     let length = u32::from_le_bytes(length) as usize;
-    let (Some(kind), true) = (kind, length <= max_bytes) else {
-        return Err(io::ErrorKind::InvalidData.into());
-    };
+    let kind = kind.ok_or(io::ErrorKind::InvalidData)?;
+    if length > max_bytes {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
     let mut bytes = vec![0; length];
     from.read_exact(&mut bytes)?;
     Ok((kind, bytes))

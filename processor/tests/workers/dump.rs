@@ -14,7 +14,7 @@ const CONTEXT_SIZE: usize = 1232;
 
 /// A dump of that many threads, the first of which crashed. Their stacks have that many words, which are
 /// addresses in the module, at these offsets, over and over.
-pub fn dump(threads: usize, words: usize, offsets: &[u64]) -> Vec<u8> {
+pub(crate) fn dump(threads: usize, words: usize, offsets: &[u64]) -> Vec<u8> {
     let mut out = vec![0; 32 + 5 * 12];
     let version = append(&mut out, &text("test"));
     let name = append(&mut out, &text(MODULE));

@@ -2,19 +2,24 @@
 
 mod dump;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use dump::dump;
+use landlock::{ABI, Access, AccessFs, CompatLevel, Compatible, Ruleset, RulesetAttr};
+use processor::transform::{Knowledge, transform};
 use processor::walk::{Walk, WalkOptions};
 use processor::workers::Pool;
 use rustix::process::{Pid, Signal, kill_process};
 use socorro_core::config::Period;
-use socorro_core::dumps::Dump;
+use socorro_core::dumps::{Dump, DumpName};
+use socorro_core::processed_crash::ProcessedCrash;
+use socorro_core::raw_crash::RawCrash;
 
-/// Offsets of code in the module of the made dumps.
-const OFFSETS: [u64; 3] = [0x2100, 0x2200, 0x2300];
+/// The beginnings of functions of the module: one return address up the stack is the next frame.
+const OFFSETS: [u64; 3] = [0x5fda, 0x6003, 0x60d3];
 /// The words of an 8 MiB stack.
 const LONG: usize = 1 << 20;
 
@@ -44,7 +49,7 @@ fn assert_walks_well(pool: &Pool) {
     let frame = &walk.frames().unwrap()[0];
     assert_eq!(
         frame.function.as_deref(),
-        Some("arena::Texture::Touch(int)")
+        Some("arena::Renderer::DrawSprite(arena::Sprite const&, float)")
     );
 }
 
@@ -55,6 +60,14 @@ fn assert_failed(walk: &Walk, status: &str, problem: &str) {
         "{}: {told}",
         walk.status
     );
+}
+
+/// The processed crash of a crash whose main dump gave this.
+fn processed(walk: Walk) -> ProcessedCrash {
+    let id = "4dd21cc0-49d9-46ae-a42b-fadb42261116".parse().unwrap();
+    let walks = BTreeMap::from([(DumpName::main(), walk)]);
+    let knowledge = Knowledge::default();
+    transform(id, &RawCrash::default(), &walks, &knowledge, Vec::new())
 }
 
 /// The processes that this one has started for that directory of symbols.
@@ -91,13 +104,17 @@ fn a_stack_of_a_million_return_addresses_ends_within_the_limits_and_says_so() {
         "{count}"
     );
     assert_eq!(thread["frames_left_out"], count - kept as u64);
+    let processed = processed(walk);
+    assert_eq!(processed.get("truncated"), Some(&true.into()));
+    let signature = processed.signature().unwrap();
+    assert_eq!(signature, "arena::CheckFailed");
     assert_walks_well(&pool);
 }
 
 #[test]
 fn a_dump_for_which_the_time_is_too_short_is_given_up_and_the_next_is_walked() {
     let short = WalkOptions {
-        timeout: Period::from(Duration::from_secs(3)),
+        timeout: Period::from(Duration::from_secs(2)),
         max_frames: u64::MAX,
         max_output_bytes: usize::MAX,
         memory_bytes: 64 << 30,
@@ -138,6 +155,14 @@ fn a_dump_that_needs_too_much_memory_is_given_up_and_the_next_is_walked() {
     let bomb = dump(1, LONG, &OFFSETS);
     let walk = pool.walk(&Dump::Bytes(bomb.into())).unwrap();
     assert_failed(&walk, "OutOfMemory", "the dump: ");
+    let processed = processed(walk);
+    assert_eq!(processed.get("success"), Some(&false.into()));
+    assert_eq!(processed.get_str("mdsw_status_string"), Some("OutOfMemory"));
+    let notes = processed.get_str("processor_notes").unwrap();
+    assert!(
+        notes.contains("the stack walker needed more than"),
+        "{notes}"
+    );
     assert_walks_well(&pool);
 }
 
@@ -238,4 +263,59 @@ fn the_symbols_stay_warm_from_one_dump_to_the_next() {
     assert_walks_well(&pool);
     std::fs::remove_dir_all(copy).unwrap();
     assert_walks_well(&pool);
+}
+
+#[test]
+fn a_worker_has_limits_and_no_way_out() {
+    let directory = tempfile::tempdir().unwrap();
+    let pool = pool(WalkOptions {
+        symbols: vec![fixtures().join("symbols"), directory.path().to_owned()],
+        memory_bytes: 3 << 30,
+        ..options()
+    });
+    assert_walks_well(&pool);
+    let [worker] = workers(directory.path())[..] else {
+        panic!("one worker is waiting");
+    };
+    let read = |name: &str| std::fs::read_to_string(format!("/proc/{worker}/{name}")).unwrap();
+    let status = read("status");
+    for fact in ["Seccomp:\t2\n", "NoNewPrivs:\t1\n", "Threads:\t1\n"] {
+        assert!(status.contains(fact), "{fact}: {status}");
+    }
+    let limits = read("limits");
+    let limit = |name: &str| {
+        let line = limits
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .unwrap();
+        line.split_whitespace().next().unwrap().to_owned()
+    };
+    assert_eq!(limit("Max address space"), (3_u64 << 30).to_string());
+    assert_eq!(limit("Max core file size"), "0");
+    assert_eq!(limit("Max file size"), "0");
+    assert!(limit("Max cpu time").parse::<u64>().unwrap() <= 62);
+}
+
+#[test]
+fn a_worker_reads_nothing_but_symbols() {
+    let access = Ruleset::default()
+        .set_compatibility(CompatLevel::HardRequirement)
+        .handle_access(AccessFs::from_all(ABI::V1));
+    if access.and_then(Ruleset::create).is_err() {
+        eprintln!("skipped: this kernel has no landlock");
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let place = "arena/63B35814B41794D4B6BDF76028E736940";
+    let copy = directory.path().join(place);
+    std::fs::create_dir_all(&copy).unwrap();
+    let secret = fixtures().join("symbols").join(place).join("arena.sym");
+    std::os::unix::fs::symlink(secret, copy.join("arena.sym")).unwrap();
+    let pool = pool(WalkOptions {
+        symbols: vec![directory.path().to_owned()],
+        ..options()
+    });
+    let walk = pool.walk(&good_dump()).unwrap();
+    assert_eq!(walk.status, "OK", "{:?}", walk.problem);
+    assert_eq!(walk.frames().unwrap()[0].function, None);
 }
