@@ -14,7 +14,7 @@ use socorro_core::signature::Lists;
 
 use crate::rewrite::{Rewrite, rewrite};
 use crate::rules;
-use crate::stackwalk::Walk;
+use crate::walk::Walk;
 
 /// One crash while its rules are applied.
 #[derive(Debug)]

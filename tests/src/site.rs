@@ -55,7 +55,8 @@ impl Site {
              [transactions]\ndelays = [\"1s\", \"2s\", \"5s\"]\n\
              [collector]\nlisten = \"127.0.0.1:0\"\nmetrics_listen = \"127.0.0.1:0\"\n\
              max_inflated_bytes = 33554432\n\
-             [processor]\nsymbols = [\"{}\"]\npoll_interval = \"200ms\"\nrenew_interval = \"1s\"\n\
+             [processor]\npoll_interval = \"200ms\"\nrenew_interval = \"1s\"\n\
+             [processor.walk]\nsymbols = [\"{}\"]\n\
              [web]\nlisten = \"127.0.0.1:0\"\ntoken_file = \"{root}/web-token\"\n",
             fixtures::symbols().display(),
         );

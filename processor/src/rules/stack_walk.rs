@@ -1,10 +1,9 @@
 //! What the stack walker found in the main dump: whether it could walk it, and the whole of it.
 
-use serde_json::Value;
 use socorro_core::processed_crash::key;
 
-use crate::stackwalk::Walk;
 use crate::transform::Case;
+use crate::walk::Walk;
 
 pub(crate) fn apply(case: &mut Case<'_>) {
     let Some(walk) = case.main_walk() else {
@@ -16,12 +15,10 @@ pub(crate) fn apply(case: &mut Case<'_>) {
     case.set("mdsw_status_string", walk.status.as_str());
     case.set(key::JSON_DUMP, walk.json_dump.clone());
     note_failure(case, "upload_file_minidump", walk);
-    let threads = walk.json_dump.get("threads").and_then(Value::as_array);
-    let truncated = threads
-        .into_iter()
-        .flatten()
-        .any(|thread| thread.get("frames_left_out").is_some());
-    case.set("truncated", truncated);
+    case.set("truncated", walk.truncated);
+    if walk.truncated {
+        case.note("MDSW emitted too many frames, triggering truncation");
+    }
 }
 
 pub(super) fn note_failure(case: &mut Case<'_>, name: &str, walk: &Walk) {

@@ -11,7 +11,7 @@ use socorro_core::processed_crash::SCHEMA;
 use socorro_core::testing::json_schema::Schema;
 
 use super::*;
-use crate::stackwalk::walk;
+use crate::walk::{WalkOptions, Walker};
 
 fn fixture(path: &str) -> Vec<u8> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures");
@@ -31,13 +31,21 @@ fn walk_of(json_dump: Value) -> Walk {
     Walk {
         status: "OK".into(),
         json_dump,
+        truncated: true,
         ..Walk::default()
     }
 }
 
 fn process(raw: &RawCrash, dumps: &[(&str, &str)]) -> ProcessedCrash {
     let symbols = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/symbols");
-    let walked = |dump: &str| walk(&fixture(dump).into(), std::slice::from_ref(&symbols));
+    let walker = Walker::new(WalkOptions {
+        symbols: vec![symbols],
+        ..WalkOptions::default()
+    });
+    let walked = |dump: &str| {
+        let walk = walker.walk(&fixture(dump), &|_| {});
+        serde_json::from_slice::<Walk>(&walk).unwrap()
+    };
     let walks = dumps
         .iter()
         .map(|(name, dump)| (DumpName::clean(name), walked(dump)));
