@@ -1,14 +1,15 @@
 #![doc = include_str!("../README.md")]
 
 pub mod config;
+mod making;
 pub mod metrics;
+mod rewrite;
 mod rules;
-pub mod signature;
-pub mod stackwalk;
-mod symbols;
 pub mod transform;
+pub mod walk;
 pub mod web;
 pub mod worker;
+pub mod workers;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -41,6 +42,12 @@ enum Command {
     Run,
     /// Serve the report pages and the JSON API, until stopped
     Web,
+    /// Walk dumps for a processor that started this
+    #[command(hide = true)]
+    Worker {
+        /// The section processor.walk as JSON
+        options: String,
+    },
 }
 
 /// Runs the program.
@@ -49,6 +56,7 @@ pub fn main() -> ExitCode {
     match command {
         Command::Run => launch("processor run", &common, run),
         Command::Web => launch("processor web", &common, web::run),
+        Command::Worker { options } => workers::serve(&options),
     }
 }
 

@@ -10,10 +10,11 @@ use socorro_core::dumps::{DumpName, MAIN_DUMP};
 use socorro_core::processed_crash::{ProcessedCrash, key};
 use socorro_core::public_annotations::PublicAnnotations;
 use socorro_core::raw_crash::{RawCrash, format_timestamp};
+use socorro_core::signature::Lists;
 
+use crate::rewrite::{Rewrite, rewrite};
 use crate::rules;
-use crate::signature::Lists;
-use crate::stackwalk::Walk;
+use crate::walk::Walk;
 
 /// One crash while its rules are applied.
 #[derive(Debug)]
@@ -28,12 +29,24 @@ pub(crate) struct Case<'a> {
 }
 
 /// What the rules know besides the crash.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Knowledge {
     /// The lists for signatures.
     pub lists: Lists,
     /// Which annotations may enter a processed crash.
     pub public: PublicAnnotations,
+    /// What is rewritten in a raw crash before the rules see it.
+    pub rewrites: Vec<Rewrite>,
+}
+
+impl Default for Knowledge {
+    fn default() -> Self {
+        Self {
+            lists: Lists::default(),
+            public: PublicAnnotations::default(),
+            rewrites: vec![Rewrite::esr_version()],
+        }
+    }
 }
 
 impl<'a> Case<'a> {
@@ -72,11 +85,23 @@ type Rule = (&'static str, fn(&mut Case<'_>));
 /// All rules, in the order in which they are applied.
 const RULES: &[Rule] = &[
     ("identifiers", rules::identifiers::apply),
-    ("process type", rules::process_type::apply),
+    ("copied annotations", rules::copied::apply),
     ("dates and times", rules::dates_and_times::apply),
+    ("process type", rules::process_type::apply),
+    ("hang", rules::hang::apply),
+    ("add-ons", rules::addons::apply),
+    ("program's reason", rules::moz_crash_reason::apply),
+    ("Java stack trace", rules::java::apply),
     ("stack walk", rules::stack_walk::apply),
+    ("crash info", rules::crash_info::apply),
+    ("memory access", rules::memory_access::apply),
+    ("additional dumps", rules::additional_dumps::apply),
     ("system", rules::system::apply),
-    ("modules", rules::modules::apply),
+    ("system for people", rules::os_pretty_version::apply),
+    ("topmost file", rules::topmost_file::apply),
+    ("modules in stack", rules::modules_in_stack::apply),
+    ("missing symbols", rules::missing_symbols::apply),
+    ("Flash version", rules::flash_version::apply),
     ("signature", rules::signature::apply),
 ];
 
@@ -93,25 +118,20 @@ pub fn transform(
     notes: Vec<String>,
 ) -> ProcessedCrash {
     let started = format_timestamp(Timestamp::now());
-    let processed = ProcessedCrash::default();
+    let (raw, rewritten) = rewrite(&knowledge.rewrites, raw, &knowledge.public);
     let mut case = Case {
         id,
-        raw,
+        raw: &raw,
         walks,
         knowledge,
-        processed,
-        notes,
+        processed: ProcessedCrash::default(),
+        notes: notes.into_iter().chain(rewritten).collect(),
     };
     case.set("started_datetime", started.as_str());
     case.set("startedDateTime", started);
     case.set(key::SIGNATURE, NO_SIGNATURE);
     case.set(key::SUCCESS, false);
-    for (name, rule) in RULES {
-        // Notes are public: of a panic they tell the rule, and no words that may hold private data.
-        if catch_unwind(AssertUnwindSafe(|| rule(&mut case))).is_err() {
-            case.note(format!("the rule {name:?} failed"));
-        }
-    }
+    apply(RULES, &mut case);
     let completed = format_timestamp(Timestamp::now());
     case.set(key::COMPLETED, completed.as_str());
     case.set("completeddatetime", completed);
@@ -120,120 +140,15 @@ pub fn transform(
     case.processed
 }
 
-#[cfg(test)]
-mod tests {
-    use std::path::PathBuf;
-
-    use super::*;
-    use crate::stackwalk::walk;
-
-    fn fixture(path: &str) -> Vec<u8> {
-        let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures");
-        std::fs::read(root.join(path)).unwrap()
-    }
-
-    fn process(raw: &RawCrash, dumps: &[(&str, &str)]) -> ProcessedCrash {
-        let symbols = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/symbols");
-        let walked = |dump: &str| walk(&fixture(dump).into(), std::slice::from_ref(&symbols));
-        let walks = dumps
-            .iter()
-            .map(|(name, dump)| (DumpName::clean(name), walked(dump)));
-        let id = "4dd21cc0-49d9-46ae-a42b-fadb42261116".parse().unwrap();
-        transform(
-            id,
-            raw,
-            &walks.collect(),
-            &Knowledge::default(),
-            vec!["host_1".into()],
-        )
-    }
-
-    fn null_write() -> RawCrash {
-        RawCrash::from_json(&fixture("annotations/null-write.json")).unwrap()
-    }
-
-    #[test]
-    fn a_real_crash_has_the_keys_that_readers_of_socorro_expect() {
-        let mut raw = null_write();
-        raw.set("submitted_timestamp", "2026-11-22T20:00:00.000000+00:00");
-        let processed = process(&raw, &[(MAIN_DUMP, "dumps/null-write.dmp")]);
-        for (name, expected) in [
-            ("uuid", "4dd21cc0-49d9-46ae-a42b-fadb42261116"),
-            ("product", "Arena"),
-            ("version", "2.4.1"),
-            ("build", "20261116093012"),
-            ("reason", "SIGSEGV / SEGV_MAPERR"),
-            ("os_name", "Linux"),
-            ("cpu_name", "amd64"),
-            ("crashing_thread_name", "arena"),
-            ("mdsw_status_string", "OK"),
-            ("client_crash_date", "2026-11-22T20:15:07.000000+00:00"),
-            ("date_processed", "2026-11-22T20:00:00.000000+00:00"),
-        ] {
-            assert_eq!(processed.get_str(name), Some(expected), "{name}");
+/// Applies rules in their order. One that breaks down becomes a note, and the rest go on.
+fn apply(rules: &[Rule], case: &mut Case<'_>) {
+    for (name, rule) in rules {
+        // Notes are public: of a panic they tell the rule, and no words that may hold private data.
+        if catch_unwind(AssertUnwindSafe(|| rule(case))).is_err() {
+            case.note(format!("the rule {name:?} failed"));
         }
-        assert_eq!(processed.get("success"), Some(&true.into()));
-        assert_eq!(processed.get("crashedThread"), Some(&0.into()));
-        assert_eq!(processed.get("uptime"), Some(&1586.into()));
-        assert_eq!(processed.get("last_crash"), Some(&432_617.into()));
-        let signature = processed.signature().unwrap();
-        assert_eq!(signature, "arena::Texture::Touch");
-        let modules = processed.get_str("modules_in_stack").unwrap();
-        assert!(
-            modules.contains("arena/63B35814B41794D4B6BDF76028E736940"),
-            "{modules}"
-        );
-    }
-
-    #[test]
-    fn private_annotations_never_enter_a_processed_crash() {
-        let raw = null_write();
-        let processed = process(&raw, &[(MAIN_DUMP, "dumps/null-write.dmp")]);
-        let text = String::from_utf8(processed.to_json()).unwrap();
-        for name in ["Email", "URL", "Comments", "UserID", "ServerURL", "Notes"] {
-            let value = raw.get_str(name).unwrap();
-            assert!(!text.contains(value), "{name}");
-        }
-    }
-
-    #[test]
-    fn the_signatures_of_our_own_crashes_name_what_is_to_blame() {
-        for (dump, signature) in [
-            ("abort", "abort | arena::CheckFailed"),
-            ("uncaught-exception", "abort | "),
-            ("stack-overflow", "arena::"),
-            ("rust-panic", "lobby::roster::Roster::seat_player"),
-        ] {
-            let processed = process(&null_write(), &[(MAIN_DUMP, &format!("dumps/{dump}.dmp"))]);
-            let found = processed.signature().unwrap();
-            assert!(found.contains(signature), "{dump}: {found}");
-        }
-    }
-
-    #[test]
-    fn numbers_that_are_none_become_notes() {
-        let mut raw = null_write();
-        raw.set("CrashTime", "yesterday");
-        let processed = process(&raw, &[]);
-        let notes = processed.get_str("processor_notes").unwrap();
-        assert!(notes.starts_with("host_1; "), "{notes}");
-        assert!(
-            notes.contains(r#"non-integer value of "CrashTime""#),
-            "{notes}"
-        );
-        assert!(notes.contains("the crash has no minidump"), "{notes}");
-        assert_eq!(processed.get("success"), Some(&false.into()));
-    }
-
-    #[test]
-    fn an_empty_raw_crash_is_processed_all_the_same() {
-        let processed = process(&RawCrash::default(), &[]);
-        assert!(processed.signature().unwrap().starts_with("EMPTY: "));
-        assert!(
-            processed
-                .get_str("processor_notes")
-                .unwrap()
-                .contains("missing ProductName")
-        );
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,39 +1,31 @@
 //! Claims crashes, processes them, stores the results: a short loop over what can come of it.
 
-use std::collections::BTreeMap;
 use std::num::NonZero;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use prometheus_client::metrics::gauge::Gauge;
 use socorro_core::crash_id::CrashId;
-use socorro_core::dumps::{Dump, DumpName, Dumps, MAIN_DUMP};
 use socorro_core::processed_crash::{ProcessedCrash, key};
-use socorro_core::public_annotations::PublicAnnotations;
-use socorro_core::raw_crash::RawCrash;
 use socorro_core::retry::TransactionExecutor;
 use socorro_core::service::{Context, Error};
 use socorro_core::storage::open::PrimaryStorage;
-use socorro_core::storage::{Blame, Claim, Finish, Result, StorageError};
+use socorro_core::storage::{Blame, Claim, Finish, Result};
 use tokio::sync::{Mutex, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{error, info, warn};
 
 use crate::config::Options;
+use crate::making::Maker;
 use crate::metrics::Metrics;
-use crate::signature::Lists;
-use crate::stackwalk::{Walk, walk};
-use crate::transform::{Knowledge, transform};
 
 /// Processes the crashes of one queue, several at a time.
 #[derive(Debug, Clone)]
 pub struct Processor {
     primary: PrimaryStorage,
     options: Options,
-    host: String,
-    knowledge: Arc<Knowledge>,
+    maker: Maker,
     executor: TransactionExecutor,
     metrics: Arc<Metrics>,
     stop: CancellationToken,
@@ -59,17 +51,14 @@ impl Processor {
         if options.workers == 0 {
             options.workers = std::thread::available_parallelism().map_or(1, NonZero::get);
         }
-        let lists = match options.signature_lists.as_os_str().is_empty() {
-            true => Lists::default(),
-            false => Lists::load(&options.signature_lists)?,
-        };
-        let public = PublicAnnotations::load(&options.public_annotations)?;
         let transactions = context.shared.transactions.clone();
+        let lists = context.shared.signature.load()?;
+        let primary = PrimaryStorage::new(&context.shared);
+        let storage = Arc::clone(&primary.storage);
         Ok(Self {
-            primary: PrimaryStorage::new(&context.shared),
+            maker: Maker::new(storage, context.shared.storage.host(), &options, lists)?,
+            primary,
             options,
-            host: context.shared.storage.host(),
-            knowledge: Arc::new(Knowledge { lists, public }),
             executor: TransactionExecutor::new(transactions, context.stop.clone()),
             metrics,
             stop: context.stop.clone(),
@@ -188,7 +177,14 @@ impl Processor {
         attempt: u32,
         claim: &SharedClaim,
     ) -> Result<Finish> {
-        let processed = self.make(id, attempt).await?;
+        let processed = match attempt > self.options.max_attempts {
+            true => {
+                self.metrics.given_up.inc();
+                let note = format!("given up: {} attempts ended early", attempt - 1);
+                self.maker.without_dumps(id, note).await?
+            }
+            false => self.maker.make(id).await?,
+        };
         if processed.get(key::SUCCESS) == Some(&false.into()) {
             self.metrics.failed.inc();
         }
@@ -197,85 +193,11 @@ impl Processor {
                 // Too large, most likely: what can be said without the dumps is stored instead.
                 error!(%id, %error, "the processed crash was refused");
                 let note = format!("the storage refused the processed crash: {error}");
-                let raw = self.annotations(id).await?;
-                let smaller = self.transform(id, raw, BTreeMap::new(), Some(note)).await;
+                let smaller = self.maker.without_dumps(id, note).await?;
                 self.store(claim, &smaller).await
             }
             other => other,
         }
-    }
-
-    /// The raw crash, or an empty one where it can't be read.
-    async fn annotations(&self, id: &CrashId) -> Result<RawCrash> {
-        match self.primary.storage.get_raw_crash(id).await {
-            Err(StorageError::Refused { .. }) => Ok(RawCrash::default()),
-            other => other,
-        }
-    }
-
-    /// Makes the processed crash. An error if the storage is unwell or the crash is gone; whatever
-    /// is wrong with the crash itself becomes a processed crash that says so.
-    async fn make(&self, id: &CrashId, attempt: u32) -> Result<ProcessedCrash> {
-        if attempt > self.options.max_attempts {
-            self.metrics.given_up.inc();
-            let note = format!("given up: {} attempts ended early", attempt - 1);
-            let raw = self.annotations(id).await?;
-            return Ok(self.transform(id, raw, BTreeMap::new(), Some(note)).await);
-        }
-        let read = async || {
-            let raw = self.primary.storage.get_raw_crash(id).await?;
-            Ok::<_, StorageError>((raw, self.primary.storage.get_dumps(id).await?))
-        };
-        match read().await {
-            Ok((raw, dumps)) => {
-                let walks = self.walk_all(dumps).await;
-                Ok(self.transform(id, raw, walks, None).await)
-            }
-            Err(error) if error.blame() == Blame::Crash && !error.is_not_found() => {
-                let note = format!("can't be read: {error}");
-                let raw = RawCrash::default();
-                Ok(self.transform(id, raw, BTreeMap::new(), Some(note)).await)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    async fn transform(
-        &self,
-        id: &CrashId,
-        raw: RawCrash,
-        walks: BTreeMap<DumpName, Walk>,
-        note: Option<String>,
-    ) -> ProcessedCrash {
-        let (id, knowledge) = (*id, Arc::clone(&self.knowledge));
-        let who = format!("{}_{}", self.host, std::process::id());
-        let notes = [who, "processor".to_owned()]
-            .into_iter()
-            .chain(note)
-            .collect();
-        let rules = move || transform(id, &raw, &walks, &knowledge, notes);
-        // Unwrap safety: the panic of a rule is caught and becomes a note.
-        tokio::task::spawn_blocking(rules).await.unwrap()
-    }
-
-    /// Walks each dump that is a minidump by its name, one after the other.
-    async fn walk_all(&self, dumps: Dumps) -> BTreeMap<DumpName, Walk> {
-        let mut walks = BTreeMap::new();
-        for (name, dump) in dumps
-            .into_iter()
-            .filter(|(name, _)| name.as_str().starts_with(MAIN_DUMP))
-        {
-            let symbols = self.options.symbols.clone();
-            let walking = tokio::task::spawn_blocking(move || walk_one(&dump, &symbols));
-            let limit = self.options.walk_timeout.get();
-            let walk = match tokio::time::timeout(limit, walking).await {
-                Ok(Ok(walk)) => walk,
-                Ok(Err(_panic)) => Walk::failed("Panic", "the stack walker broke down"),
-                Err(_elapsed) => Walk::failed("Timeout", format!("took longer than {limit:?}")),
-            };
-            walks.insert(name, walk);
-        }
-        walks
     }
 
     async fn store(&self, claim: &SharedClaim, processed: &ProcessedCrash) -> Result<Finish> {
@@ -330,12 +252,5 @@ async fn renew(claim: SharedClaim, interval: Duration, lost: CancellationToken) 
             // The lease is several intervals long: the next try may do.
             Err(error) => warn!(%error, "can't renew a claim"),
         }
-    }
-}
-
-fn walk_one(dump: &Dump, symbols: &[PathBuf]) -> Walk {
-    match dump.read() {
-        Ok(bytes) => walk(&bytes, symbols),
-        Err(error) => Walk::failed("Unreadable", error.to_string()),
     }
 }

@@ -1,13 +1,16 @@
 //! A processed crash: what a processor found out, as one JSON object.
 //!
 //! The keys are those of Socorro 2.x (`signature`, `reason`, `address`, ...) and `json_dump` in the
-//! shape of `minidump-stackwalk --json`. The processor's rules fill them; here is only what
-//! storages and readers need to know.
+//! shape of `minidump-stackwalk --json`; [`SCHEMA`] has them all. The processor's rules fill them; here
+//! is only what storages and readers need to know.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+/// The JSON Schema of a processed crash: every key, with its type and what it means.
+pub const SCHEMA: &str = include_str!("../schema/processed-crash.json");
 
 /// Names of entries that more than one program reads.
 pub mod key {

@@ -6,8 +6,10 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use socorro_core::config::{NoSection, Sources, load};
 use socorro_core::crash_id::CrashId;
+use socorro_core::processed_crash::SCHEMA;
 use socorro_core::storage::open::PrimaryStorage;
 use socorro_core::testing;
+use socorro_core::testing::json_schema::Schema;
 use tempfile::TempDir;
 
 use crate::program::{self, Program};
@@ -53,7 +55,8 @@ impl Site {
              [transactions]\ndelays = [\"1s\", \"2s\", \"5s\"]\n\
              [collector]\nlisten = \"127.0.0.1:0\"\nmetrics_listen = \"127.0.0.1:0\"\n\
              max_inflated_bytes = 33554432\n\
-             [processor]\nsymbols = [\"{}\"]\npoll_interval = \"200ms\"\nrenew_interval = \"1s\"\n\
+             [processor]\npoll_interval = \"200ms\"\nrenew_interval = \"1s\"\n\
+             [processor.walk]\nsymbols = [\"{}\"]\n\
              [web]\nlisten = \"127.0.0.1:0\"\ntoken_file = \"{root}/web-token\"\n",
             fixtures::symbols().display(),
         );
@@ -156,7 +159,10 @@ impl Site {
     pub fn processed(&self, id: &CrashId) -> Value {
         self.run("socorro", &["get_report", id.as_str(), "--wait", "60"]);
         let output = self.run("socorro", &["get_processed_json", id.as_str()]);
-        serde_json::from_slice(&output.stdout).unwrap()
+        let processed = serde_json::from_slice(&output.stdout).unwrap();
+        let wrong = Schema::parse(SCHEMA).violations(&processed);
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+        processed
     }
 
     /// The raw crash as stored.

@@ -5,9 +5,6 @@
 //! that its rule is skipped. Where no rule counts, the crash is accepted.
 
 pub(crate) mod check;
-mod compare;
-mod condition;
-mod json;
 mod rule;
 #[cfg(test)]
 mod tests;
@@ -17,7 +14,6 @@ use serde_json::{Map, Value};
 use socorro_core::raw_crash::ThrottleResult;
 
 use crate::config::Options;
-pub use condition::Condition;
 pub use rule::{Action, RuleOptions};
 
 /// What is to become of a submission.

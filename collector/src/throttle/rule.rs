@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::{Map, Value};
 
-use super::condition::{Condition, Obstacle};
+use socorro_core::condition::{Condition, Obstacle};
 
 /// One rule, an entry of `[[collector.throttle]]`. Mistakes are found as it is read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

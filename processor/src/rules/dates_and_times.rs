@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use socorro_core::raw_crash::format_timestamp;
 
-use super::cut;
+use super::integer;
 use crate::transform::Case;
 
 pub(crate) fn apply(case: &mut Case<'_>) {
@@ -14,27 +14,19 @@ pub(crate) fn apply(case: &mut Case<'_>) {
     case.set("date_processed", received);
 
     let submitted = submitted.as_second();
-    let crashed = seconds(case, "CrashTime").unwrap_or(submitted);
+    let crashed = integer(case, "CrashTime").unwrap_or(submitted);
     if crashed == submitted {
         case.note("client_crash_date is unknown");
     }
-    let started = seconds(case, "StartupTime").unwrap_or(crashed);
-    let installed = seconds(case, "InstallTime").unwrap_or(started);
+    let started = integer(case, "StartupTime").unwrap_or(crashed);
+    let installed = integer(case, "InstallTime").unwrap_or(started);
     case.set("crash_time", crashed);
     let date = Timestamp::from_second(crashed).ok().map(format_timestamp);
     case.set("client_crash_date", date);
+    case.set("install_time", installed);
+    case.set("startup_time", started);
     case.set("install_age", crashed.saturating_sub(installed));
     case.set("uptime", crashed.saturating_sub(started).max(0));
-    let last_crash = seconds(case, "SecondsSinceLastCrash");
+    let last_crash = integer(case, "SecondsSinceLastCrash");
     case.set("last_crash", last_crash.map_or(Value::Null, Value::from));
-}
-
-/// An annotation that is a number of seconds. Anything else becomes a note and nothing.
-fn seconds(case: &mut Case<'_>, name: &str) -> Option<i64> {
-    let text = cut(case.annotation(name)?, 10);
-    let parsed = text.parse().ok();
-    if parsed.is_none() {
-        case.note(format!("non-integer value of \"{name}\""));
-    }
-    parsed
 }

@@ -1,24 +1,12 @@
-//! The signature of the crash.
+//! The signature of the crash, from what the other rules found.
 
-use serde_json::Value;
 use socorro_core::processed_crash::key;
+use socorro_core::signature::{CrashStack, generate};
 
-use crate::signature::{CrashStack, HangType, generate};
 use crate::transform::Case;
 
 pub(crate) fn apply(case: &mut Case<'_>) {
-    let hang_type = match case.processed.get("hang_type").and_then(Value::as_i64) {
-        Some(1) => Some(HangType::Browser),
-        Some(-1) => Some(HangType::Plugin),
-        _ => None,
-    };
-    let walk = case.main_walk();
-    let stack = CrashStack {
-        os: walk.and_then(|walk| walk.os.clone()),
-        frames: walk.and_then(|walk| walk.frames.clone()),
-        hang_type,
-        mdsw_status: walk.map(|walk| walk.status.clone()),
-    };
+    let stack = CrashStack::of(&case.processed);
     let signature = generate(&stack, &case.knowledge.lists);
     case.set(key::SIGNATURE, signature.signature);
     case.set("proto_signature", signature.proto_signature);

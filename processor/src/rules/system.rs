@@ -18,14 +18,6 @@ pub(crate) fn apply(case: &mut Case<'_>) {
     let cpu_count = case
         .dump_entry("/system_info/cpu_count")
         .and_then(Value::as_u64);
-    let pretty = text(case, "/lsb_release/description").or_else(|| {
-        let words: Vec<_> = [&os_name, &os_version]
-            .into_iter()
-            .flatten()
-            .cloned()
-            .collect();
-        (!words.is_empty()).then(|| words.join(" "))
-    });
     // Socorro 2.x: the processor and how many of it.
     let cpu_info = match (cpu_info, cpu_count) {
         (Some(info), Some(count)) => Some(format!("{info} | {count}")),
@@ -33,7 +25,6 @@ pub(crate) fn apply(case: &mut Case<'_>) {
     };
     case.set("os_name", os_name);
     case.set("os_version", os_version);
-    case.set("os_pretty_version", pretty);
     case.set("cpu_name", cpu_name.clone());
     case.set("cpu_arch", cpu_name);
     case.set("cpu_info", cpu_info);

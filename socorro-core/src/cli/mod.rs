@@ -2,9 +2,10 @@
 //! from a terminal.
 //!
 //! One file for each group of commands: `get` and `report`, `put`, `tables`, `export` and `sample`,
-//! `change`, `copy`, `expire`, `queue`, `spool`, `stats`, `schema`, `shell`. `context` is what all
-//! get; long ones read through `walk` and `patient`, which outlast an outage, tell how far they are
-//! through `progress`, and write through `new_file` and `archive`, so that Ctrl-C leaves nothing half.
+//! `change`, `copy`, `expire`, `queue`, `spool`, `stats`, `schema`, `signature`, `shell`. `context` is
+//! what all get; long ones read through `walk` and `patient`, which outlast an outage, tell how far
+//! they are through `progress`, and write through `new_file` and `archive`, so that Ctrl-C leaves
+//! nothing half.
 
 mod archive;
 mod change;
@@ -23,6 +24,7 @@ mod report;
 mod sample;
 mod schema;
 mod shell;
+mod signature;
 mod spool;
 mod stats;
 mod tables;
@@ -94,6 +96,9 @@ enum Command {
     /// Make, check or drop the tables in HBase
     #[command(subcommand)]
     Schema(schema::Command),
+    /// Look into signatures
+    #[command(subcommand)]
+    Signature(signature::Command),
     #[command(flatten)]
     Shell(shell::Command),
 }
@@ -169,6 +174,7 @@ async fn run(cli: &Cli, command: Command) -> Result<ExitCode, Error> {
         Command::Spool(command) => spool::run(cli, command).await,
         Command::Stats(stats) => stats::run(cli, stats).await,
         Command::Schema(command) => schema::run(cli, command).await,
+        Command::Signature(command) => signature::run(cli, command).await,
         Command::Shell(command) => describe(&command).map(|()| ExitCode::SUCCESS),
     }
 }

@@ -15,6 +15,7 @@ use serde::de::{DeserializeOwned, Error, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::retry::TransactionOptions;
+use crate::signature::SignatureOptions;
 use crate::storage::named::NamedStorages;
 use crate::storage::open::{FileSystemOptions, HBaseOptions, SpoolOptions, StorageOptions};
 use crate::telemetry::LogOptions;
@@ -47,6 +48,8 @@ pub struct Settings {
     pub hbase: HBaseOptions,
     /// `[storages]`: further storages, by name.
     pub storages: NamedStorages,
+    /// `[signature]`: how signatures are made, for the processor and who asks why.
+    pub signature: SignatureOptions,
     /// `[transactions]`: how work on a storage is tried again.
     pub transactions: TransactionOptions,
 }
@@ -84,6 +87,7 @@ impl<'de, S: Section> Visitor<'de> for Sections<S> {
             filesystem,
             hbase,
             storages,
+            signature,
             transactions,
         } = &mut config.shared;
         while let Some(name) = map.next_key::<String>()? {
@@ -94,6 +98,7 @@ impl<'de, S: Section> Visitor<'de> for Sections<S> {
                 "filesystem" => *filesystem = map.next_value()?,
                 "hbase" => *hbase = map.next_value()?,
                 "storages" => *storages = map.next_value()?,
+                "signature" => *signature = map.next_value()?,
                 "transactions" => *transactions = map.next_value()?,
                 own if own == S::NAME => config.own = map.next_value()?,
                 other if OWNED_SECTIONS.contains(&other) => {
@@ -102,7 +107,7 @@ impl<'de, S: Section> Visitor<'de> for Sections<S> {
                 unknown => {
                     return Err(A::Error::custom(format!(
                         "unknown section [{unknown}], expected one of log, spool, storage, \
-                         filesystem, hbase, storages, transactions, {}",
+                         filesystem, hbase, storages, signature, transactions, {}",
                         OWNED_SECTIONS.join(", ")
                     )));
                 }

@@ -3,6 +3,7 @@
 mod change;
 mod export;
 mod look;
+mod signature;
 mod spool;
 
 use std::fs;

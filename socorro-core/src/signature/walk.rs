@@ -1,16 +1,20 @@
 //! From the calls on a stack to the few that tell one crash from another.
 
 use super::explain::{Signature, Step, Verdict};
-use super::frame::{Call, calls};
+use super::frame::{Call, Frame, calls};
 use super::lists::Lists;
 use super::{CrashStack, DELIMITER};
 
 /// So many calls are looked at, inlined ones counted.
-const MAX_CALLS: usize = 40;
+pub(super) const MAX_CALLS: usize = 40;
 
 /// The signature that the frames alone give.
-pub(crate) fn from_frames(stack: &CrashStack, lists: &Lists) -> Signature {
-    let Some(frames) = &stack.frames else {
+pub(crate) fn from_frames(
+    stack: &CrashStack,
+    frames: Option<&[Frame]>,
+    lists: &Lists,
+) -> Signature {
+    let Some(frames) = frames else {
         return empty("no crashing thread identified");
     };
     let windows = stack.os.as_deref() == Some("Windows NT");

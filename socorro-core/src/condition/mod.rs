@@ -1,4 +1,10 @@
-//! Conditions of rules: what they ask of an annotation.
+//! Conditions of rules: what they ask of an annotation. The collector's throttling and the
+//! processor's rewriting of raw crashes share them.
+
+mod compare;
+mod json;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,8 +16,8 @@ use regex::Regex;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::{Map, Value};
 
-use super::compare::{Comparison, Number, Version};
-use super::json::Pointer;
+use compare::{Comparison, Number, Version};
+use json::Pointer;
 
 /// The name that stands for every annotation.
 const ANY: &str = "*";
@@ -74,8 +80,10 @@ impl Serialize for Condition {
 
 /// Why a condition does not hold.
 #[derive(Debug)]
-pub(super) enum Obstacle<'a> {
+pub enum Obstacle<'a> {
+    /// The annotation is missing.
     Missing(&'a Condition),
+    /// The annotation is there, and must not be.
     Present(&'a Condition),
     /// No annotation passes, or with `not` one does.
     Any(&'a Condition),
@@ -83,10 +91,12 @@ pub(super) enum Obstacle<'a> {
     Value(&'a Condition, Cow<'a, str>, Option<NamedTest<'a>>),
 }
 
+/// A test and the name of its setting.
 type NamedTest<'a> = (&'static str, &'a dyn Test);
 
 /// A test of a value.
-pub(super) trait Test: fmt::Debug {
+pub trait Test: fmt::Debug {
+    /// Whether the value passes.
     fn passes(&self, text: &str, now: Timestamp) -> bool;
 }
 
@@ -134,7 +144,7 @@ impl Condition {
     }
 
     /// Why it does not hold; `None` if it does.
-    pub(super) fn obstacle<'a>(
+    pub fn obstacle<'a>(
         &'a self,
         annotations: &'a Map<String, Value>,
         now: Timestamp,
@@ -209,7 +219,7 @@ impl Test for Vec<String> {
     }
 }
 
-impl<T: super::compare::Operand> Test for Comparison<T> {
+impl<T: compare::Operand> Test for Comparison<T> {
     fn passes(&self, text: &str, _: Timestamp) -> bool {
         self.holds(text)
     }

@@ -45,6 +45,25 @@ fn case(block: &str) -> Option<Case> {
             "hang" if value == "browser" => case.stack.hang_type = Some(HangType::Browser),
             "hang" if value == "plugin" => case.stack.hang_type = Some(HangType::Plugin),
             "thread" if value == "none" => no_thread = true,
+            "reason" => case.stack.reason = Some(value),
+            "last_error" => case.stack.last_error = Some(value),
+            "oom" => case.stack.oom_allocation_size = value.parse().ok(),
+            "js_large" => case.stack.js_large_allocation_failure = Some(value),
+            "abort" => case.stack.abort_message = Some(value),
+            "shutdown" => case.stack.async_shutdown_timeout = Some(value),
+            "channel" => case.stack.ipc_channel_error = Some(value),
+            "message" => case.stack.ipc_message_name = Some(value),
+            "browser" if value == "dump" => case.stack.browser_dump = true,
+            "guard" if value == "page" => case.stack.guard_page = true,
+            "first" => {
+                frame.function = Some(value);
+                case.stack.first_thread.get_or_insert_default().push(frame);
+            }
+            "java" => {
+                let trace = case.stack.java_stack_trace.get_or_insert_default();
+                trace.push_str(&value);
+                trace.push('\n');
+            }
             "inline" => inlines.push(Inline {
                 function: Some(value),
                 ..Inline::default()
@@ -91,6 +110,29 @@ fn unescape(text: &str) -> String {
 
 fn parse_hex(text: &str) -> u64 {
     u64::from_str_radix(text.trim_start_matches("0x"), 16).expect("an address")
+}
+
+#[test]
+fn the_tables_have_more_than_200_cases_of_every_language_and_system() {
+    let stacks = cases().len();
+    let names = include_str!("names.tsv").lines();
+    let names = names.filter(|line| !line.is_empty() && !line.starts_with('#'));
+    assert!(stacks + names.count() >= 200);
+    for kind in [
+        "Linux: ",
+        "Windows: ",
+        "macOS: ",
+        "Android: ",
+        "Rust: ",
+        "Java: ",
+        "OOM: ",
+    ] {
+        let of_kind = cases()
+            .iter()
+            .filter(|case| case.sentence.starts_with(kind))
+            .count();
+        assert!(of_kind >= 4, "{kind}{of_kind}");
+    }
 }
 
 #[test]
