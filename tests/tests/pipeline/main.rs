@@ -5,8 +5,11 @@ mod containers;
 mod counts;
 mod deploy_samples;
 mod end_to_end;
+mod kills;
+mod load;
 mod mover;
 mod outage;
+mod power;
 mod queue;
 mod soak;
 
