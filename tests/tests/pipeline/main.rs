@@ -12,6 +12,7 @@ mod outage;
 mod power;
 mod queue;
 mod soak;
+mod syncs;
 
 use socorro_tests::client::{Form, Submission};
 use socorro_tests::fixtures;
