@@ -13,8 +13,7 @@ use crate::null_write;
 const DEFERS_NIGHTLY: &str = r#"
     [[collector.throttle]]
     name = "nightly_waits"
-    annotation = "ReleaseChannel"
-    equals = "nightly"
+    when = [{ annotation = "ReleaseChannel", equals = "nightly" }]
     percentage = 100
     result = "defer"
 "#;

@@ -5,10 +5,14 @@ mod containers;
 mod counts;
 mod deploy_samples;
 mod end_to_end;
+mod kills;
+mod load;
 mod mover;
 mod outage;
+mod power;
 mod queue;
 mod soak;
+mod syncs;
 
 use socorro_tests::client::{Form, Submission};
 use socorro_tests::fixtures;

@@ -31,6 +31,9 @@ struct State {
     running: bool,
     waiting: Vec<oneshot::Sender<Result<(), std::io::ErrorKind>>>,
     failures: u64,
+    /// After so many more syncs one fails.
+    #[cfg(test)]
+    fails_after: Option<u32>,
 }
 
 /// The moment before a writer's first write. A sync that fails after it concerns the writer, even
@@ -57,6 +60,11 @@ impl Committer {
     /// Whether a sync has failed since then.
     pub(super) fn has_failed_since(&self, since: Since) -> bool {
         self.0.state().failures != since.0
+    }
+
+    #[cfg(test)]
+    pub(super) fn fail_after(&self, syncs: u32) {
+        self.0.state().fails_after = Some(syncs);
     }
 
     /// Returns when all that was written before the call is on stable storage. An error if any
@@ -88,6 +96,20 @@ impl Inner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn sync(&self) -> Result<(), std::io::ErrorKind> {
+        #[cfg(test)]
+        if let Some(left) = &mut self.state().fails_after {
+            match left.checked_sub(1) {
+                Some(fewer) => *left = fewer,
+                None => {
+                    *left = u32::MAX;
+                    return Err(std::io::ErrorKind::Other);
+                }
+            }
+        }
+        rustix::fs::syncfs(&self.root).map_err(|error| error.kind())
+    }
+
     fn sync_until_nobody_waits(&self) {
         loop {
             let batch = {
@@ -99,7 +121,7 @@ impl Inner {
             if batch.is_empty() {
                 return;
             }
-            let synced = rustix::fs::syncfs(&self.root).map_err(|error| error.kind());
+            let synced = self.sync();
             if synced.is_err() {
                 self.state().failures += 1;
             }

@@ -18,6 +18,7 @@ use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use jiff::civil::Date;
+use tracing::warn;
 
 use super::files::{self, files_of};
 use super::layout::{Layout, Place};
@@ -152,6 +153,12 @@ impl Tree {
         files::find(&self.layout, id).map(|place| place.is_some())
     }
 
+    /// After so many more syncs of what is written one fails.
+    #[cfg(test)]
+    pub(super) fn fail_sync_after(&self, syncs: u32) {
+        self.writer().unwrap().committer.fail_after(syncs);
+    }
+
     fn writer(&self) -> Result<Arc<Writer>> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(open) = &*writer {
@@ -161,14 +168,15 @@ impl Tree {
         Ok(Arc::clone(writer.insert(Arc::new(open))))
     }
 
-    /// Stages files on a blocking thread, commits, places them there, and commits again.
+    /// See [`Writer::save`].
     async fn save(
         &self,
         stage: impl FnOnce(&Staging) -> Result<Vec<Staged>, FsError> + Send + 'static,
         place: impl FnOnce(Vec<Staged>) -> Result<(), FsError> + Send + 'static,
+        take_back: impl FnOnce() + Send + 'static,
     ) -> Result<()> {
         let writer = self.writer()?;
-        let saved = writer.save(stage, place).await;
+        let saved = writer.save(stage, place, take_back).await;
         // An error elsewhere, in a dump's source, says nothing about this tree.
         if saved
             .as_ref()
@@ -208,15 +216,14 @@ impl CrashStorage for Tree {
             .options
             .dated
             .then(|| home.slot(raw.submitted(&id), &self.options.host));
-        let placing = move |staged: Vec<Staged>| {
-            place_crash(&home, slot.as_deref(), staged).inspect_err(|_| {
-                // A full disk must not keep parts of crashes that nobody will finish.
-                if files::is_whole(&home).is_ok_and(|is_whole| !is_whole) {
-                    let _ = unplace(&home, slot.as_deref());
-                }
-            })
+        let (failed, failed_slot) = (home.clone(), slot.clone());
+        let placing = move |staged| place_crash(&home, slot.as_deref(), staged);
+        let take_back = move || {
+            if let Err(error) = unplace(&failed, failed_slot.as_deref()) {
+                warn!(%id, path = %error.path.display(), error = %error.source, "a crash whose sync failed can't be taken back; it may come twice");
+            }
         };
-        self.save(stage, placing).await
+        self.save(stage, placing, take_back).await
     }
 
     async fn save_processed(&self, id: &CrashId, processed: &ProcessedCrash) -> Result<()> {
@@ -231,7 +238,8 @@ impl CrashStorage for Tree {
                 .into_iter()
                 .try_for_each(|(file, target)| place(file, &target))
         };
-        self.save(stage, placing).await
+        // A repetition writes it anew, be there one or not.
+        self.save(stage, placing, || {}).await
     }
 
     async fn get_raw_crash(&self, id: &CrashId) -> Result<RawCrash> {
@@ -321,7 +329,7 @@ fn place_crash(home: &Place, slot: Option<&Path>, mut staged: Vec<Staged>) -> Re
     place(json.0, &json.1)
 }
 
-/// Takes back what [`place_crash`] did before it failed.
+/// Takes back what [`place_crash`] did, the place in the queue first.
 fn unplace(home: &Place, slot: Option<&Path>) -> Result<(), FsError> {
     if let Some(slot) = slot {
         let link = slot.join(home.id().as_str());

@@ -37,19 +37,32 @@ impl Writer {
         Ok(Self { staging, committer })
     }
 
-    /// Stages files on a blocking thread, commits, places them there, and commits again.
+    /// Stages files on a blocking thread, commits, places them there, and commits again. What was
+    /// placed and may not be durable is taken back: found by a repetition, it would count as saved,
+    /// and the kernel tells a failed sync only once.
     pub(super) async fn save(
         self: &Arc<Self>,
         stage: impl FnOnce(&Staging) -> Result<Vec<Staged>, FsError> + Send + 'static,
         place: impl FnOnce(Vec<Staged>) -> Result<(), FsError> + Send + 'static,
+        take_back: impl FnOnce() + Send + 'static,
     ) -> Result<(), FsError> {
         let since = self.committer.begin();
         let stager = Arc::clone(self);
         let staged = blocking(move || stage(&stager.staging)).await?;
-        if !staged.is_empty() {
-            self.committer.commit(since).await?;
-            blocking(move || place(staged)).await?;
+        if staged.is_empty() {
+            // Of a disk that an error has made read-only every sync succeeds.
+            let prober = Arc::clone(self);
+            blocking(move || prober.staging.write(b"").map(drop)).await?;
+            return self.committer.commit(since).await;
         }
-        self.committer.commit(since).await
+        self.committer.commit(since).await?;
+        let placed = match blocking(move || place(staged)).await {
+            Ok(()) => self.committer.commit(since).await,
+            failed => failed,
+        };
+        if placed.is_err() {
+            blocking(take_back).await;
+        }
+        placed
     }
 }

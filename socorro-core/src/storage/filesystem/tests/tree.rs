@@ -114,3 +114,23 @@ async fn a_raw_crash_that_is_no_json_is_refused_and_named() {
     assert_eq!(error.blame(), crate::storage::Blame::Crash);
     assert!(error.to_string().contains(".json"), "{error}");
 }
+
+#[tokio::test]
+async fn a_crash_whose_names_were_not_synced_is_taken_back_and_saved_anew() {
+    let root = TempDir::new().unwrap();
+    let (id, raw, dumps) = crash();
+    let tree = dated(root.path());
+    // The first sync is that of the data, the second that of the names.
+    tree.fail_sync_after(1);
+    tree.save_raw_crash(&id, &raw, &dumps).await.unwrap_err();
+    assert!(tree.get_raw_crash(&id).await.unwrap_err().is_not_found());
+    let left = walkdir::WalkDir::new(root.path().join("20261103"));
+    let left: Vec<_> = left.into_iter().map(Result::unwrap).collect();
+    assert!(
+        left.iter().all(|entry| entry.file_type().is_dir()),
+        "{left:?}"
+    );
+
+    tree.save_raw_crash(&id, &raw, &dumps).await.unwrap();
+    assert_eq!(ids(&tree), [id]);
+}
