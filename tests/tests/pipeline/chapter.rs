@@ -99,9 +99,13 @@ fn run(site: &Site, storage: &str, dir: &Path, command: &str) -> String {
         .args(["-c", &format!("{{ {command}; }} 2>&1")])
         .current_dir(dir)
         .env("PATH", path)
-        .env("SOCORRO_CONFIG", site.config());
+        .env("SOCORRO_CONFIG", site.config())
+        .env("SPOOL", site.spool());
     let output = with(shell, storage).output().unwrap();
-    String::from_utf8(output.stdout).unwrap()
+    let text = String::from_utf8(output.stdout).unwrap();
+    // Where an installation would be.
+    let dir = site.spool().parent().unwrap().display().to_string();
+    text.replace(&dir, "/srv/socorro")
 }
 
 fn with(mut command: Command, storage: &str) -> Command {
@@ -111,9 +115,10 @@ fn with(mut command: Command, storage: &str) -> Command {
     command
 }
 
-/// Without what differs from run to run: today's times and process ids.
+/// Without what differs from run to run: today's times, ages and process ids.
 fn steady(text: &str) -> String {
     let today =
-        Regex::new(r"\b20[2-9]\d-\d\d-\d\d(T\d\d:\d\d:\d\d\.\d{6})?|web1_[1-9]\d*").unwrap();
+        Regex::new(r"\b20[2-9]\d-\d\d-\d\d(T\d\d:\d\d:\d\d\.\d{6})?|web1_[1-9]\d*|oldest \d+ s")
+            .unwrap();
     today.replace_all(text, "NOW").into_owned()
 }
