@@ -30,7 +30,7 @@ const AT_A_TIME: usize = 4;
 /// anew. Crashes that were removed from the target come back. Nothing is removed. A crash that throttling
 /// accepted and that is not processed yet waits in the target, too.
 ///
-/// A storage is `spool`, `filesystem`, `hbase` or a name in [storages] of the configuration in force;
+/// A storage is `spool`, `filesystem`, `hbase` or a name in `[storages]` of the configuration in force;
 /// or a configuration file, which stands for its primary storage; or both, as FILE:spool. The names
 /// of the classes do as well: FileSystemRawCrashStorage, FileSystemCrashStorage, HBaseCrashStorage.
 #[derive(Debug, Args)]

@@ -18,7 +18,7 @@ use crate::storage::blocking;
 pub(super) enum Command {
     /// Show how a signature comes about: what each frame becomes, and which line of which list decides
     ///
-    /// Makes the signature again with the lists of [signature], so that lists can be tried out before
+    /// Makes the signature again with the lists of `[signature]`, so that lists can be tried out before
     /// processors use them. The stored crash stays as it is.
     Explain {
         /// A processed crash's id; or a file with a processed crash, or with what
