@@ -55,6 +55,9 @@ impl Walk {
     }
 }
 
+/// Bytes that the answer for a small dump takes.
+const SMALL_ANSWER: usize = 32 << 10;
+
 /// Walks dumps, one after the other, and keeps the symbols in between.
 #[derive(Debug)]
 pub struct Walker {
@@ -93,7 +96,8 @@ impl Walker {
             .map_err(|error| Walk::failed(error.name(), format!("a damaged minidump: {error}")))?;
         let (found, ended_early) = symbols.into_found();
         let no_json = |error: serde_json::Error| Walk::failed("JsonError", error.to_string());
-        let mut answer = br#"{"status":"OK","json_dump":"#.to_vec();
+        let mut answer = Vec::with_capacity(SMALL_ANSWER);
+        answer.extend_from_slice(br#"{"status":"OK","json_dump":"#);
         let left_out = json::write(&mut answer, state, &found, &self.options).map_err(no_json)?;
         let end = format!(r#","truncated":{}}}"#, left_out || ended_early);
         answer.extend_from_slice(end.as_bytes());
