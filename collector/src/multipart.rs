@@ -8,6 +8,8 @@ use crate::reject::Reject;
 
 /// The longest boundary (RFC 2046 says 70; some clients take more).
 const MAX_BOUNDARY: usize = 256;
+/// How much of a piece is joined at a time with what was kept of those before.
+const JOINT: usize = 512;
 
 /// What the parser meets, in order.
 #[derive(Debug, PartialEq, Eq)]
@@ -86,16 +88,37 @@ impl Parser {
         piece: &[u8],
         on: &mut impl FnMut(Event<'_>) -> Result<(), Reject>,
     ) -> Result<(), Reject> {
-        let mut kept = std::mem::take(&mut self.kept);
-        kept.extend_from_slice(piece);
-        let mut rest = kept.as_slice();
+        let mut piece = piece;
+        // What was kept is joined with as little of the piece as will do: its bulk is never copied.
+        while !self.kept.is_empty() && !piece.is_empty() {
+            let (joint, behind) = piece.split_at(piece.len().min(JOINT));
+            let mut kept = std::mem::take(&mut self.kept);
+            kept.extend_from_slice(joint);
+            let left = self.steps(&kept, on)?;
+            if left <= joint.len() {
+                piece = &piece[joint.len() - left..];
+            } else {
+                piece = behind;
+                kept.drain(..kept.len() - left);
+                self.kept = kept;
+            }
+        }
+        let left = self.steps(piece, on)?;
+        self.kept.extend_from_slice(&piece[piece.len() - left..]);
+        Ok(())
+    }
+
+    /// Does all it can with what is there; returns how many bytes at its end are left.
+    fn steps(
+        &mut self,
+        input: &[u8],
+        on: &mut impl FnMut(Event<'_>) -> Result<(), Reject>,
+    ) -> Result<usize, Reject> {
+        let mut rest = input;
         while let Some(after) = self.step(rest, on)? {
             rest = after;
         }
-        let done = kept.len() - rest.len();
-        kept.drain(..done);
-        self.kept = kept;
-        Ok(())
+        Ok(rest.len())
     }
 
     /// Says that the body has ended: it must have had its last boundary.
