@@ -83,6 +83,8 @@ impl Borrow<str> for DumpName {
 pub enum Dump {
     /// In memory.
     Bytes(Bytes),
+    /// In memory, in pieces as they were received.
+    Pieces(Vec<Bytes>),
     /// In a file of some storage or of a staging directory. A storage on the same file system may
     /// take it over by linking; nobody changes such a file once it is written.
     File(PathBuf),
@@ -93,6 +95,7 @@ impl Dump {
     pub fn read(&self) -> io::Result<Bytes> {
         match self {
             Self::Bytes(bytes) => Ok(bytes.clone()),
+            Self::Pieces(pieces) => Ok(pieces.concat().into()),
             Self::File(path) => std::fs::read(path).map(Bytes::from),
         }
     }
@@ -101,6 +104,7 @@ impl Dump {
     pub fn size(&self) -> io::Result<u64> {
         match self {
             Self::Bytes(bytes) => Ok(bytes.len() as u64),
+            Self::Pieces(pieces) => Ok(pieces.iter().map(|piece| piece.len() as u64).sum()),
             Self::File(path) => Ok(std::fs::metadata(path)?.len()),
         }
     }
@@ -110,6 +114,7 @@ impl fmt::Debug for Dump {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bytes(bytes) => write!(f, "{} bytes", bytes.len()),
+            Self::Pieces(pieces) => write!(f, "{} pieces", pieces.len()),
             Self::File(path) => write!(f, "{}", path.display()),
         }
     }

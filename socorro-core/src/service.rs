@@ -14,6 +14,7 @@ use tracing::{info, warn};
 
 use crate::config::{self, Config, Section, Settings, Sources};
 use crate::http;
+use crate::storage::allow_brief_work;
 use crate::telemetry::{self, Metrics};
 
 /// Whatever ends a program with an error; its text is for the operator.
@@ -121,6 +122,9 @@ where
     }
 }
 
+/// Threads of the runtime beyond the cores: those on which all goes on while a disk is slow.
+const SPARE_THREADS: usize = 2;
+
 fn start<S, F>(common: &CommonArgs, run: impl FnOnce(Context<S>) -> F) -> Result<ExitCode, Error>
 where
     S: Section,
@@ -132,9 +136,12 @@ where
         return Ok(ExitCode::SUCCESS);
     }
     telemetry::start_logging(&loaded.config.shared.log)?;
+    let cores = std::thread::available_parallelism()?.get();
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cores + SPARE_THREADS)
         .enable_all()
         .build()?;
+    allow_brief_work(cores);
     let stop = CancellationToken::new();
     let code = runtime.block_on(async {
         stop_on_signals(stop.clone())?;

@@ -135,9 +135,9 @@ impl Pool {
 fn open(dump: &Dump) -> io::Result<File> {
     match dump {
         Dump::File(path) => File::open(path),
-        Dump::Bytes(bytes) => {
+        Dump::Bytes(_) | Dump::Pieces(_) => {
             let mut file = File::from(memfd_create("dump", MemfdFlags::CLOEXEC)?);
-            file.write_all(bytes)?;
+            file.write_all(&dump.read()?)?;
             Ok(file)
         }
     }

@@ -44,6 +44,7 @@ use std::ops::RangeInclusive;
 
 use async_trait::async_trait;
 use jiff::civil::Date;
+use tokio::sync::Semaphore;
 
 use crate::crash_id::CrashId;
 use crate::dumps::{Dump, DumpName, Dumps};
@@ -164,4 +165,22 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
         Ok(done) => done,
         Err(failed) => std::panic::resume_unwind(failed.into_panic()),
     }
+}
+
+/// The threads of the runtime that may be in [`brief`] work at a time.
+static AT_HAND: Semaphore = Semaphore::const_new(0);
+
+/// Does work that is brief unless a disk is slow. Most of the runtime's threads may do it where they
+/// are, which saves two changes of threads; the last ones, which keep all else going, leave it to
+/// [`blocking`] threads. A panic in it goes on in the caller.
+pub async fn brief<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match AT_HAND.try_acquire() {
+        Ok(_here) => work(),
+        Err(_) => blocking(work).await,
+    }
+}
+
+/// Says how many of the runtime's threads may be in [`brief`] work at a time, none before that.
+pub(crate) fn allow_brief_work(threads: usize) {
+    AT_HAND.add_permits(threads);
 }

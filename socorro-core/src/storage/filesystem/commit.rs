@@ -2,11 +2,15 @@
 //!
 //! A crash is durable after two commits: one after its files are written, so that their data is on
 //! disk before any name leads to it, and one after they are renamed and linked. While one `syncfs`
-//! runs, writers that come gather for the next. Only documented calls are relied upon: `syncfs`
-//! waits for data and metadata, and since Linux 5.8 tells errors that came since its descriptor
-//! was opened.
+//! runs, writers that come gather for the next, which serves the first commit of some crashes and the
+//! second of others. The thread that syncs also gives the names in between: a crash changes threads
+//! twice. Only documented calls are relied upon: `syncfs` waits for data and metadata, and since Linux
+//! 5.8 tells errors that came since its descriptor was opened.
 
+use std::fmt;
 use std::fs::File;
+use std::io::ErrorKind;
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -29,12 +33,30 @@ struct Inner {
 #[derive(Debug, Default)]
 struct State {
     running: bool,
-    waiting: Vec<oneshot::Sender<Result<(), std::io::ErrorKind>>>,
+    waiting: Vec<Waiting>,
     failures: u64,
     /// After so many more syncs one fails.
     #[cfg(test)]
     fails_after: Option<u32>,
 }
+
+/// A writer that waits for the next sync.
+struct Waiting {
+    since: Since,
+    /// What gives the files their names, after which another sync is needed.
+    place: Option<Place>,
+    done: oneshot::Sender<Result<(), FsError>>,
+}
+
+impl fmt::Debug for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waiting")
+            .field("since", &self.since)
+            .finish_non_exhaustive()
+    }
+}
+
+type Place = Box<dyn FnOnce() -> Result<(), FsError> + Send>;
 
 /// The moment before a writer's first write. A sync that fails after it concerns the writer, even
 /// if a later sync succeeds: the kernel tells an error once and then forgets the data.
@@ -70,24 +92,33 @@ impl Committer {
     /// Returns when all that was written before the call is on stable storage. An error if any
     /// sync failed since `since`; the writes must then count as lost.
     pub(super) async fn commit(&self, since: Since) -> Result<(), FsError> {
+        self.wait(since, None).await
+    }
+
+    /// Commits what was written, does `place`, and commits that. An error of `place` is returned; what
+    /// it did before is then not committed.
+    pub(super) async fn commit_and_place(
+        &self,
+        since: Since,
+        place: impl FnOnce() -> Result<(), FsError> + Send + 'static,
+    ) -> Result<(), FsError> {
+        self.wait(since, Some(Box::new(place))).await
+    }
+
+    async fn wait(&self, since: Since, place: Option<Place>) -> Result<(), FsError> {
         let (done, wait) = oneshot::channel();
         let lead = {
             let mut state = self.0.state();
-            state.waiting.push(done);
+            state.waiting.push(Waiting { since, place, done });
             !std::mem::replace(&mut state.running, true)
         };
         if lead {
             let inner = Arc::clone(&self.0);
             tokio::task::spawn_blocking(move || inner.sync_until_nobody_waits());
         }
-        // A sender is dropped unused only when the runtime is torn down.
-        let synced = wait.await.unwrap_or(Err(std::io::ErrorKind::Interrupted));
-        let failed_meanwhile = self.has_failed_since(since);
-        match synced {
-            Ok(()) if failed_meanwhile => Err(std::io::Error::other("an earlier sync failed")),
-            other => other.map_err(std::io::Error::from),
-        }
-        .at("sync the file system of", &self.0.path)
+        // A sender is dropped unused only when `place` panics or the runtime is torn down.
+        let broken = || Err(std::io::Error::from(ErrorKind::Interrupted)).at("sync", &self.0.path);
+        wait.await.unwrap_or_else(|_| broken())
     }
 }
 
@@ -96,40 +127,70 @@ impl Inner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn sync(&self) -> Result<(), std::io::ErrorKind> {
+    fn sync(&self) -> std::io::Result<()> {
         #[cfg(test)]
         if let Some(left) = &mut self.state().fails_after {
             match left.checked_sub(1) {
                 Some(fewer) => *left = fewer,
                 None => {
                     *left = u32::MAX;
-                    return Err(std::io::ErrorKind::Other);
+                    return Err(ErrorKind::Other.into());
                 }
             }
         }
-        rustix::fs::syncfs(&self.root).map_err(|error| error.kind())
+        Ok(rustix::fs::syncfs(&self.root)?)
     }
 
     fn sync_until_nobody_waits(&self) {
+        let mut placed = Vec::new();
         loop {
-            let batch = {
+            let mut batch = {
                 let mut state = self.state();
-                let batch = std::mem::take(&mut state.waiting);
-                state.running = !batch.is_empty();
-                batch
+                placed.append(&mut state.waiting);
+                state.running = !placed.is_empty();
+                std::mem::take(&mut placed)
             };
             if batch.is_empty() {
                 return;
             }
             let synced = self.sync();
-            if synced.is_err() {
-                self.state().failures += 1;
-            }
-            for waiter in batch {
-                // A writer that no longer waits needs no answer.
-                let _ = waiter.send(synced);
+            self.state().failures += u64::from(synced.is_err());
+            for waiting in batch.drain(..) {
+                placed.extend(self.go_on(waiting, &synced));
             }
         }
+    }
+
+    /// Tells a writer that it is done or has failed, or takes the step that needs another sync.
+    fn go_on(&self, waiting: Waiting, synced: &std::io::Result<()>) -> Option<Waiting> {
+        let Waiting { since, place, done } = waiting;
+        let synced = match synced {
+            Err(error) => Err(error.kind().into()),
+            Ok(()) if self.state().failures != since.0 => {
+                Err(std::io::Error::other("an earlier sync failed"))
+            }
+            Ok(()) => Ok(()),
+        };
+        let synced = synced.at("sync the file system of", &self.path);
+        let result = match (synced, place) {
+            (Ok(()), Some(place)) => {
+                // Others wait for this thread: a panic ends only the save that it belongs to.
+                match std::panic::catch_unwind(AssertUnwindSafe(place)).ok()? {
+                    Ok(()) => {
+                        return Some(Waiting {
+                            since,
+                            place: None,
+                            done,
+                        });
+                    }
+                    failed => failed,
+                }
+            }
+            (result, _) => result,
+        };
+        // A writer that no longer waits needs no answer.
+        let _ = done.send(result);
+        None
     }
 }
 

@@ -16,6 +16,7 @@ mod survey;
 mod sweep;
 mod tree;
 mod walk;
+mod write_back;
 mod writer;
 
 #[cfg(test)]

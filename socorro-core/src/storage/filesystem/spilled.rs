@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tempfile::{NamedTempFile, TempPath};
 
 use super::commit::Since;
+use super::write_back::start_write_back;
 use super::writer::Writer;
 use crate::dumps::Dump;
 use crate::storage::Result;
@@ -56,9 +57,11 @@ impl Spilled {
         Ok(whole.at("copy", &other.path)?)
     }
 
-    /// Gives the descriptor back when all is written.
+    /// Gives the descriptor back when all is written, and lets the disk begin.
     pub fn close(&mut self) {
-        self.file = None;
+        if let Some(file) = self.file.take() {
+            start_write_back(&file);
+        }
     }
 
     fn file(&self) -> Result<&File, FsError> {

@@ -5,18 +5,29 @@
 //! living neighbour are locked, those of other hosts have another instance name.
 
 use std::fs::{self, File, Permissions, TryLockError};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use tempfile::{NamedTempFile, TempPath};
 use tracing::{info, warn};
 
+use super::files::remove_file;
 use super::layout::STAGING;
+use super::write_back::start_write_back;
 use crate::dumps::Dump;
 use crate::storage::error::{AtPath, FsError};
 
 const FILE_MODE: u32 = 0o660;
+
+/// A file that is to get its name in the tree.
+#[derive(Debug)]
+pub(super) enum StagedFile {
+    /// Made for that; it vanishes unless it gets the name.
+    Own(TempPath),
+    /// Somebody else's in this staging directory, who keeps it, for another try elsewhere.
+    Kept(PathBuf),
+}
 
 /// A locked staging directory; removed when dropped.
 #[derive(Debug)]
@@ -46,28 +57,37 @@ impl Staging {
         }
     }
 
-    /// Writes a new file.
-    pub(super) fn write(&self, content: &[u8]) -> Result<TempPath, FsError> {
+    /// Writes a new file of these pieces.
+    pub(super) fn write(&self, pieces: &[impl AsRef<[u8]>]) -> Result<TempPath, FsError> {
         let mut file = self.file()?;
-        file.write_all(content).at("write", file.path())?;
+        for piece in pieces {
+            file.write_all(piece.as_ref()).at("write", file.path())?;
+        }
+        start_write_back(file.as_file());
         Ok(file.into_temp_path())
     }
 
-    /// Puts a dump's bytes into a new file, by linking where the dump is a file of the same file
-    /// system.
-    pub(super) fn write_dump(&self, dump: &Dump) -> Result<TempPath, FsError> {
+    /// Puts a dump's bytes into a new file; one that is a file here already stays there, and one
+    /// that is elsewhere in the same file system is linked.
+    pub(super) fn write_dump(&self, dump: &Dump) -> Result<StagedFile, FsError> {
         let source = match dump {
-            Dump::Bytes(bytes) => return self.write(bytes),
+            Dump::Bytes(bytes) => return self.write(&[bytes]).map(StagedFile::Own),
+            Dump::Pieces(pieces) => return self.write(pieces).map(StagedFile::Own),
             Dump::File(path) => path,
         };
+        if source.parent() == Some(&self.dir) {
+            return Ok(StagedFile::Kept(source.clone()));
+        }
         let link = self.dir.join(format!("link.{}", uuid::Uuid::new_v4()));
         if fs::hard_link(source, &link).is_ok() {
-            return TempPath::try_from_path(&link).at("name", &link);
+            return TempPath::try_from_path(&link)
+                .map(StagedFile::Own)
+                .at("name", &link);
         }
         let mut reader = File::open(source).at("open", source)?;
         let mut file = self.file()?;
         std::io::copy(&mut reader, &mut file).at("copy", source)?;
-        Ok(file.into_temp_path())
+        Ok(StagedFile::Own(file.into_temp_path()))
     }
 
     /// A new empty file; it vanishes unless [`place`] gives it its name.
@@ -86,21 +106,38 @@ impl Drop for Staging {
     }
 }
 
-/// Renames a staged file to its final name, making the directories that lead there. A directory
-/// that somebody prunes meanwhile is made again.
-pub(super) fn place(staged: TempPath, target: &Path) -> Result<(), FsError> {
+/// Gives a staged file its final name, making the directories that lead there. A directory that
+/// somebody prunes meanwhile is made again.
+pub(super) fn place(staged: StagedFile, target: &Path) -> Result<(), FsError> {
     let mut staged = staged;
     for _ in 0..PRUNE_RACES {
-        match staged.persist(target) {
+        let (failed, error) = match staged.name(target) {
             Ok(()) => return Ok(()),
-            Err(failed) if failed.error.kind() == std::io::ErrorKind::NotFound => {
-                staged = failed.path;
-                make_parent(target)?;
+            Err(failed) => failed,
+        };
+        match error.kind() {
+            ErrorKind::NotFound => make_parent(target)?,
+            // What a killed save left.
+            ErrorKind::AlreadyExists => drop(remove_file(target).at("replace", target)?),
+            _ => return Err(error).at("give a staged file the name", target),
+        }
+        staged = failed;
+    }
+    let named = staged.name(target).map_err(|(_, error)| error);
+    named.at("give a staged file the name", target)
+}
+
+impl StagedFile {
+    fn name(self, target: &Path) -> Result<(), (Self, std::io::Error)> {
+        match self {
+            Self::Own(file) => file
+                .persist(target)
+                .map_err(|failed| (Self::Own(failed.path), failed.error)),
+            Self::Kept(path) => {
+                fs::hard_link(&path, target).map_err(|error| (Self::Kept(path), error))
             }
-            Err(failed) => return Err(failed.error).at("rename a staged file to", target),
         }
     }
-    staged.persist(target).at("rename a staged file to", target)
 }
 
 /// How often in a row a directory may vanish under our hands before it counts as an error.
@@ -149,7 +186,7 @@ pub(super) fn is_held(dir: &Path) -> bool {
 fn try_lock(dir: &Path) -> std::io::Result<Option<File>> {
     let file = match File::open(dir) {
         Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
     match file.try_lock() {
@@ -172,7 +209,7 @@ mod tests {
     fn start_up_clears_what_the_dead_left_and_nothing_else() {
         let root = tempfile::tempdir().unwrap();
         let living = Staging::open(root.path(), "web1").unwrap();
-        let kept = living.write(b"half a crash").unwrap();
+        let kept = living.write(&["half a crash"]).unwrap();
         let dead = root.path().join(STAGING).join("web1.dead");
         let other_host = root.path().join(STAGING).join("web2.dead");
         for dir in [&dead, &other_host] {

@@ -26,7 +26,7 @@ use super::left_alone::{LeftAlone, Notes};
 use super::links::link;
 use super::rejected::{self, Rejected};
 use super::spilled::Spilled;
-use super::staging::{Staging, place};
+use super::staging::{StagedFile, Staging, place};
 use super::walk;
 use super::writer::{Staged, Writer};
 use crate::crash_id::CrashId;
@@ -208,7 +208,7 @@ impl CrashStorage for Tree {
             for (name, dump) in &dumps {
                 staged.push((staging.write_dump(dump)?, home.dump(name)));
             }
-            staged.push((staging.write(&json)?, whole));
+            staged.push((StagedFile::Own(staging.write(&[&json])?), whole));
             Ok(staged)
         };
         let home = self.layout.home(&id);
@@ -230,8 +230,8 @@ impl CrashStorage for Tree {
         let target = self.layout.home(id).processed();
         let json = processed.to_json();
         let stage = move |staging: &Staging| {
-            let file = staging.write(&gzip(&json))?;
-            Ok(vec![(file, target)])
+            let file = staging.write(&[gzip(&json)])?;
+            Ok(vec![(StagedFile::Own(file), target)])
         };
         let placing = |staged: Vec<Staged>| {
             staged

@@ -4,17 +4,15 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tempfile::TempPath;
-
 use super::commit::Committer;
 use super::network;
-use super::staging::Staging;
+use super::staging::{StagedFile, Staging};
 use super::tree::TreeOptions;
 use crate::storage::error::{AtPath, FsError};
-use crate::storage::{Result, blocking};
+use crate::storage::{Result, blocking, brief};
 
 /// A file in staging, and where it is to be.
-pub(super) type Staged = (TempPath, PathBuf);
+pub(super) type Staged = (StagedFile, PathBuf);
 
 /// The staging directory of this process in a tree, and the sync of its file system.
 #[derive(Debug)]
@@ -37,7 +35,7 @@ impl Writer {
         Ok(Self { staging, committer })
     }
 
-    /// Stages files on a blocking thread, commits, places them there, and commits again. What was
+    /// Stages files, commits, places them there, and commits again. What was
     /// placed and may not be durable is taken back: found by a repetition, it would count as saved,
     /// and the kernel tells a failed sync only once.
     pub(super) async fn save(
@@ -48,18 +46,17 @@ impl Writer {
     ) -> Result<(), FsError> {
         let since = self.committer.begin();
         let stager = Arc::clone(self);
-        let staged = blocking(move || stage(&stager.staging)).await?;
+        let staged = brief(move || stage(&stager.staging)).await?;
         if staged.is_empty() {
             // Of a disk that an error has made read-only every sync succeeds.
             let prober = Arc::clone(self);
-            blocking(move || prober.staging.write(b"").map(drop)).await?;
+            blocking(move || prober.staging.write(&[""]).map(drop)).await?;
             return self.committer.commit(since).await;
         }
-        self.committer.commit(since).await?;
-        let placed = match blocking(move || place(staged)).await {
-            Ok(()) => self.committer.commit(since).await,
-            failed => failed,
-        };
+        let placed = self
+            .committer
+            .commit_and_place(since, || place(staged))
+            .await;
         if placed.is_err() {
             blocking(take_back).await;
         }
