@@ -95,14 +95,14 @@ impl Decoding {
 
     pub(crate) async fn push(
         &mut self,
-        data: &[u8],
+        data: &Bytes,
         intake: &mut Intake<'_>,
     ) -> Result<(), Reject> {
         let Some(inflating) = &mut self.inflating else {
             return intake.take(data).await;
         };
         for step in data.chunks(INFLATE_STEP) {
-            intake.take(inflating.push(step)?).await?;
+            intake.copy(inflating.push(step)?).await?;
         }
         Ok(())
     }
@@ -117,7 +117,7 @@ impl Decoding {
         };
         match inflating.finish() {
             Err(_) if !ended => Err(Reject::Incomplete),
-            rest => intake.take(rest?).await,
+            rest => intake.copy(rest?).await,
         }
     }
 }

@@ -35,8 +35,9 @@ pub struct Options {
     pub max_parts: usize,
     /// The largest head of a part.
     pub max_part_head_bytes: usize,
-    /// The dumps of a crash are kept in memory up to that size together; what is more goes to the
-    /// spool's disk as it arrives.
+    /// The dumps of a crash are kept in memory up to that size together, and written at once when all
+    /// are there; what is more goes to the spool's disk as it arrives, from the beginning where the
+    /// client says the size.
     pub spill_bytes: usize,
     /// Uploads at a time; further ones wait for up to `refuse_after`. At most three quarters of
     /// `connections`.
@@ -117,7 +118,7 @@ impl Default for Options {
             max_json_depth: 32,
             max_parts: 1000,
             max_part_head_bytes: 8 << 10,
-            spill_bytes: 256 << 10,
+            spill_bytes: 1 << 20,
             uploads: 500,
             max_bytes_in_flight: 256 << 20,
             connections: 2000,

@@ -1,5 +1,6 @@
 //! The way of a body from the wire to a submission, for fuzzing: limits, gzip, parts, annotations.
 
+use hyper::body::Bytes;
 use prometheus_client::registry::Registry;
 use serde_json::Value;
 use socorro_core::config::Config;
@@ -57,10 +58,12 @@ impl Target {
         };
         let pieces = body.chunks(usize::from(*size) * 16 + 1);
         let taken: Result<_, Reject> = self.runtime.block_on(async {
-            let mut intake = Intake::new(&self.collector, BOUNDARY);
+            let mut intake = Intake::new(&self.collector, BOUNDARY, None);
             let mut decoding = Decoding::new(encoding, &self.collector.options);
             for piece in pieces {
-                decoding.push(piece, &mut intake).await?;
+                decoding
+                    .push(&Bytes::copy_from_slice(piece), &mut intake)
+                    .await?;
             }
             decoding.finish(received.ended, &mut intake).await?;
             intake.finish(received, Some("product=Arena"))

@@ -3,39 +3,48 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use socorro_core::dumps::{Dump, DumpName, Dumps, MAX_NAME_LEN};
-use socorro_core::storage::Result;
+use hyper::body::Bytes;
+use socorro_core::dumps::{DumpName, Dumps, MAX_NAME_LEN};
 use socorro_core::storage::open::Spool;
 use socorro_core::storage::spool_file::SpoolFile;
+use socorro_core::storage::{Result, brief};
 use tracing::warn;
 
 use crate::Collector;
+use crate::held::Held;
 use crate::reject::Reject;
 
 /// What is written to the disk at a time.
-const BLOCK: usize = 128 << 10;
+const BLOCK: usize = 64 << 10;
 /// How long to wait before a spool that failed is tried again.
 pub(crate) const PAUSE: Duration = Duration::from_millis(500);
 
 /// All dumps of one upload.
 pub(crate) struct IncomingDumps<'a> {
     collector: &'a Collector,
+    /// So many bytes stay in memory.
+    most: usize,
     dumps: Vec<Incoming>,
     names: BTreeSet<DumpName>,
 }
 
 struct Incoming {
     name: DumpName,
-    /// What is in memory: all of it, or what the file lacks.
-    content: Vec<u8>,
+    /// All of it, or what the file lacks.
+    held: Held,
     file: Option<SpoolFile>,
     whole: bool,
 }
 
 impl<'a> IncomingDumps<'a> {
-    pub(crate) fn new(collector: &'a Collector) -> Self {
+    /// No dumps yet, of a body of which the sender says that it has so many bytes. When it is known
+    /// to be too large for memory, there is no use in waiting.
+    pub(crate) fn new(collector: &'a Collector, declared: Option<u64>) -> Self {
+        let most = collector.options.spill_bytes;
+        let is_large = declared.is_some_and(|bytes| bytes > most as u64);
         Self {
             collector,
+            most: if is_large { BLOCK.min(most) } else { most },
             dumps: Vec::new(),
             names: BTreeSet::new(),
         }
@@ -53,17 +62,17 @@ impl<'a> IncomingDumps<'a> {
         }
         self.dumps.push(Incoming {
             name: name.clone(),
-            content: Vec::new(),
+            held: Held::default(),
             file: None,
             whole: false,
         });
         name
     }
 
-    /// Adds to the dump that was begun last.
-    pub(crate) fn data(&mut self, data: &[u8]) {
+    /// Adds to the dump that was begun last data, which may be a part of that received piece.
+    pub(crate) fn data(&mut self, data: &[u8], received: &Bytes) {
         if let Some(dump) = self.dumps.last_mut() {
-            dump.content.extend_from_slice(data);
+            dump.held.push(data, received);
         }
     }
 
@@ -76,13 +85,13 @@ impl<'a> IncomingDumps<'a> {
 
     /// Bytes in memory.
     pub(crate) fn held(&self) -> usize {
-        self.dumps.iter().map(|dump| dump.content.len()).sum()
+        self.dumps.iter().map(|dump| dump.held.len()).sum()
     }
 
     /// Writes to the disk what is too much for memory, or with `all` everything. While no spool
     /// takes it, it waits, bounded.
     pub(crate) async fn settle(&mut self, all: bool) -> Result<(), Reject> {
-        let all = all || self.held() > self.collector.options.spill_bytes;
+        let all = all || self.held() > self.most;
         if !all && !self.dumps.iter().any(Incoming::has_block) {
             return Ok(());
         }
@@ -92,17 +101,15 @@ impl<'a> IncomingDumps<'a> {
                 std::mem::take(&mut self.dumps),
                 self.collector.spool.clone(),
             );
-            let writing = tokio::task::spawn_blocking(move || {
+            let (dumps, written) = brief(move || {
                 let written = dumps.iter_mut().try_for_each(|dump| match all {
                     true => dump.write(&spool),
                     false if dump.has_block() => dump.write(&spool),
                     false => Ok(()),
                 });
                 (dumps, written)
-            });
-            let Ok((dumps, written)) = writing.await else {
-                return Err(Reject::NotStored);
-            };
+            })
+            .await;
             self.dumps = dumps;
             match written {
                 Ok(()) => return Ok(()),
@@ -120,7 +127,7 @@ impl<'a> IncomingDumps<'a> {
         let mut files = Vec::new();
         let dumps = self.dumps.into_iter().map(|incoming| {
             let dump = match incoming.file {
-                None => Dump::Bytes(incoming.content.into()),
+                None => incoming.held.into_dump(),
                 Some(file) => {
                     let dump = file.dump();
                     files.push(file);
@@ -137,14 +144,13 @@ impl Incoming {
     /// Whether there is something for its file, if it has one.
     fn has_block(&self) -> bool {
         let enough = if self.whole { 1 } else { BLOCK };
-        self.file.is_some() && self.content.len() >= enough
+        self.file.is_some() && self.held.len() >= enough
     }
 
     fn write(&mut self, spool: &Spool) -> Result<()> {
-        if !self.content.is_empty() {
+        if self.held.len() > 0 {
             let file = self.file.get_or_insert_with(|| spool.file());
-            file.append(&self.content)?;
-            self.content = Vec::new();
+            self.held.write(file)?;
         }
         if let (Some(file), true) = (&mut self.file, self.whole) {
             file.close();

@@ -1,5 +1,7 @@
 //! Takes a body piece by piece to the end: parser and builder, and the disk where it is needed.
 
+use hyper::body::Bytes;
+
 use crate::Collector;
 use crate::body::Received;
 use crate::multipart::Parser;
@@ -13,17 +15,27 @@ pub(crate) struct Intake<'a> {
 }
 
 impl<'a> Intake<'a> {
-    pub(crate) fn new(collector: &'a Collector, boundary: &str) -> Self {
+    /// For a body of which the sender says that it has so many bytes.
+    pub(crate) fn new(collector: &'a Collector, boundary: &str, declared: Option<u64>) -> Self {
         Self {
             parser: Parser::new(boundary, collector.options.max_part_head_bytes),
-            builder: Builder::new(collector),
+            builder: Builder::new(collector, declared),
         }
     }
 
-    /// Takes the next piece; returns when there is room for another.
-    pub(crate) async fn take(&mut self, piece: &[u8]) -> Result<(), Reject> {
+    /// Takes the next piece as it was received; returns when there is room for another.
+    pub(crate) async fn take(&mut self, received: &Bytes) -> Result<(), Reject> {
+        self.push(received, received).await
+    }
+
+    /// Takes the next piece, which lies in a buffer that is used again.
+    pub(crate) async fn copy(&mut self, piece: &[u8]) -> Result<(), Reject> {
+        self.push(piece, &Bytes::new()).await
+    }
+
+    async fn push(&mut self, piece: &[u8], received: &Bytes) -> Result<(), Reject> {
         let Self { parser, builder } = self;
-        parser.push(piece, &mut |event| builder.on(event))?;
+        parser.push(piece, &mut |event| builder.on(event, received))?;
         builder.settle().await
     }
 

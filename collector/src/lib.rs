@@ -5,6 +5,7 @@ pub mod config;
 #[cfg(fuzzing)]
 pub mod fuzz;
 mod health;
+mod held;
 mod incoming;
 mod inflate;
 mod intake;

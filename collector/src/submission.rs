@@ -7,6 +7,7 @@
 //! Nothing that a client sends is lost for being odd: names are cleaned, collisions get a number,
 //! and the notes say what was done.
 
+use hyper::body::Bytes;
 use serde_json::{Map, Value};
 use socorro_core::dumps::Dumps;
 use socorro_core::storage::spool_file::SpoolFile;
@@ -71,11 +72,11 @@ enum Part {
 }
 
 impl<'a> Builder<'a> {
-    pub(crate) fn new(collector: &'a Collector) -> Self {
+    pub(crate) fn new(collector: &'a Collector, declared: Option<u64>) -> Self {
         let options = &collector.options;
         Self {
             options,
-            dumps: IncomingDumps::new(collector),
+            dumps: IncomingDumps::new(collector, declared),
             fields: Map::new(),
             json: Map::new(),
             has_json: false,
@@ -105,10 +106,11 @@ impl<'a> Builder<'a> {
         self.annotations_bytes + self.dumps.held()
     }
 
-    pub(crate) fn on(&mut self, event: Event<'_>) -> Result<(), Reject> {
+    /// Takes an event, whose data may be a part of that received piece.
+    pub(crate) fn on(&mut self, event: Event<'_>, received: &Bytes) -> Result<(), Reject> {
         match event {
             Event::Begin(head) => self.begin(head),
-            Event::Data(data) => self.data(data),
+            Event::Data(data) => self.data(data, received),
             Event::End => self.end(),
         }
     }
@@ -186,7 +188,7 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    fn data(&mut self, data: &[u8]) -> Result<(), Reject> {
+    fn data(&mut self, data: &[u8], received: &Bytes) -> Result<(), Reject> {
         match &mut self.part {
             Part::None | Part::Nameless => {}
             Part::Text { content, .. } | Part::Json { content } => {
@@ -198,7 +200,7 @@ impl<'a> Builder<'a> {
                 }
                 content.extend_from_slice(data);
             }
-            Part::Dump => self.dumps.data(data),
+            Part::Dump => self.dumps.data(data, received),
         }
         Ok(())
     }
@@ -286,11 +288,15 @@ mod tests {
     fn gather(parts: &[(PartHead, &str)]) -> Submission {
         let context = Context::new(Config::default(), Default::default());
         let collector = Collector::new(&context, &mut Registry::default()).unwrap();
-        let mut builder = Builder::new(&collector);
+        let mut builder = Builder::new(&collector, None);
         for (head, content) in parts {
-            builder.on(Event::Begin(head.clone())).unwrap();
-            builder.on(Event::Data(content.as_bytes())).unwrap();
-            builder.on(Event::End).unwrap();
+            builder
+                .on(Event::Begin(head.clone()), &Bytes::new())
+                .unwrap();
+            builder
+                .on(Event::Data(content.as_bytes()), &Bytes::new())
+                .unwrap();
+            builder.on(Event::End, &Bytes::new()).unwrap();
         }
         builder.finish(None).unwrap()
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, StatusCode, header};
 use jiff::Timestamp;
@@ -82,7 +82,7 @@ async fn take(
     let encoding = Encoding::of(&head.headers)?;
 
     let _upload = collector.uploads.begin().await?;
-    let mut intake = Intake::new(collector, &boundary);
+    let mut intake = Intake::new(collector, &boundary, body.size_hint().exact());
     let received = body::read(body, encoding, &collector.options, &mut intake).await?;
     let submission = intake.finish(received, head.uri.query())?;
     let wire_bytes = received.wire_bytes;
