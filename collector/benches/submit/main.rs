@@ -1,13 +1,15 @@
 //! What the collector does with two processors' worth of load, and what it costs.
 //!
 //! ```sh
-//! cargo bench -p collector --bench submit
+//! cargo bench -p collector --bench submit             # all parts
+//! cargo bench -p collector --bench submit -- rates    # one of rates, time, large, idle
 //! ```
 //!
 //! Starts the real program on a spool below `TMPDIR`, which should lie on the kind of disk that a spool
 //! has, and posts crashes with 30 annotations and a dump of 500,000 bytes. Rates are compared with a
-//! bare program that writes and syncs the same two files without HTTP (`bare.rs`), in turns. Load and
-//! server share the machine: the ratios and the processor times count. At most about 6 GB are on the
+//! bare program that writes and syncs the same two files without HTTP (`bare.rs`), and with a collector
+//! that discards them all, which is what HTTP alone takes, in turns. Load and server share the machine:
+//! the ratios and the processor times count. At most about 6 GB are on the
 //! disk at a time, which are removed at the end; what was deleted makes new files on ext4 slow for some
 //! minutes, so wait before a second run.
 
@@ -27,6 +29,7 @@ const WINDOW: Duration = Duration::from_secs(2);
 const DUMP_BYTES: usize = 500_000;
 const LARGE_DUMP_BYTES: usize = 20_000_000;
 const IDLE_CONNECTIONS: usize = 10_000;
+const DISCARD_ALL: &str = r#"collector.throttle=[{ name = "all", result = "discard" }]"#;
 /// Room that must be free for it all.
 const NEEDED_BYTES: u64 = 12 << 30;
 const MIB: f64 = (1 << 20) as f64;
@@ -43,10 +46,21 @@ fn main() {
         large: multipart(LARGE_DUMP_BYTES),
     };
     println!("{:58} {:>9} {:>9}", "", "wanted", "found");
-    bench.rates_and_latency();
-    bench.processor_time();
-    bench.memory_of_large_uploads();
-    bench.memory_of_idle_connections();
+    let wanted: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|arg| !arg.starts_with('-'))
+        .collect();
+    type Part = fn(&Bench);
+    for (name, part) in [
+        ("rates", Bench::rates_and_latency as Part),
+        ("time", Bench::processor_time),
+        ("large", Bench::memory_of_large_uploads),
+        ("idle", Bench::memory_of_idle_connections),
+    ] {
+        if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
+            part(&bench);
+        }
+    }
 }
 
 struct Bench {
@@ -59,9 +73,12 @@ impl Bench {
     fn rates_and_latency(&self) {
         let server = Server::start(&self.spool("rates"), &[]);
         let small = Load::plain(server.address, &self.body);
+        let discarding = Server::start(&self.spool("discarding"), &[DISCARD_ALL]);
+        let discarded = Load::plain(discarding.address, &self.body);
         small.drive(8, WINDOW);
         for connections in [8, 32, 128] {
             let (mut bare, mut served, mut latencies) = (Vec::new(), Vec::new(), Vec::new());
+            let mut alone = Vec::new();
             for round in 0..ROUNDS {
                 let dir = self.spool(&format!("bare-{connections}-{round}"));
                 bare.push(bare::drive(&dir, &self.body, connections, WINDOW).rate());
@@ -70,9 +87,11 @@ impl Bench {
                 served.push(done.rate());
                 latencies.extend(done.latencies);
                 empty_files(&server.spool);
+                alone.push(discarded.drive(connections, WINDOW / 2).rate());
             }
             println!(
-                "  {connections} connections, reports/s, bare {bare:.0?}, collector {served:.0?}"
+                "  {connections} connections, reports/s, bare {bare:.0?}, collector {served:.0?}, \
+                 HTTP alone {alone:.0?}"
             );
             let ratios = bare.iter().zip(&served).map(|(bare, served)| served / bare);
             tell(
