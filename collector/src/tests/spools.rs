@@ -4,91 +4,10 @@
 //! them they fail where CI=true and say so elsewhere.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+
+use socorro_core::testing::disk::{self, Disk};
 
 use super::*;
-
-/// A file system of its own, unmounted when dropped.
-struct Disk {
-    dir: TempDir,
-}
-
-impl Disk {
-    fn path(&self) -> PathBuf {
-        self.dir.path().join("disk")
-    }
-
-    /// An ext4 file system of that size in a file; `None` if this machine does not let us.
-    fn new(megabytes: u64) -> Option<Self> {
-        let disk = Self {
-            dir: TempDir::new().unwrap(),
-        };
-        let image = disk.dir.path().join("image");
-        let file = std::fs::File::create(&image).unwrap();
-        file.set_len(megabytes << 20).unwrap();
-        std::fs::create_dir(disk.path()).unwrap();
-        let made = run("mkfs.ext4", &["-q".as_ref(), "-m0".as_ref(), &image])
-            && run(
-                "mount",
-                &["-o".as_ref(), "loop".as_ref(), &image, &disk.path()],
-            );
-        if !made {
-            assert!(
-                std::env::var_os("CI").is_none_or(|ci| ci != "true"),
-                "tests of broken disks need root, loop devices and mkfs.ext4"
-            );
-            eprintln!("not tested: this needs root, loop devices and mkfs.ext4");
-        }
-        made.then_some(disk)
-    }
-
-    fn remount(&self, how: &str) {
-        let how = format!("remount,{how}");
-        assert!(run("mount", &["-o".as_ref(), how.as_ref(), &self.path()]));
-    }
-
-    /// Leaves no more room than that.
-    fn fill(&self, leave: u64) {
-        let stat = rustix::fs::statvfs(self.path()).unwrap();
-        let free = stat.f_bavail * stat.f_frsize;
-        let ballast = std::fs::File::create(self.path().join("ballast")).unwrap();
-        let (mut filled, mut step) = (0, 1 << 20);
-        // The last blocks can only be had one by one.
-        while filled < free.saturating_sub(leave) && step >= 4096 {
-            let flags = rustix::fs::FallocateFlags::empty();
-            match rustix::fs::fallocate(&ballast, flags, filled, step) {
-                Ok(()) => filled += step,
-                Err(_) => step /= 2,
-            }
-        }
-    }
-
-    fn empty(&self) {
-        std::fs::remove_file(self.path().join("ballast")).unwrap();
-    }
-
-    /// From now on every access fails with an I/O error, as on a disk that has died.
-    fn die(&self) {
-        let path = self.path();
-        let shutdown = ["-x", "-c", "shutdown"].map(Path::new);
-        assert!(run("xfs_io", &[&shutdown[..], &[&path]].concat()));
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        run("umount", &["-l".as_ref(), &self.path()]);
-    }
-}
-
-fn run(program: &str, args: &[&Path]) -> bool {
-    let mut command = Command::new(program);
-    let command = command
-        .args(args)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    command.status().is_ok_and(|status| status.success())
-}
 
 /// A collector over two disks.
 async fn on_two(disks: &[Disk; 2], change: impl FnOnce(&mut Options)) -> Running {
@@ -102,8 +21,10 @@ async fn on_two(disks: &[Disk; 2], change: impl FnOnce(&mut Options)) -> Running
 }
 
 fn two_disks() -> Option<[Disk; 2]> {
-    Some([Disk::new(24)?, Disk::new(24)?])
+    disk::can_be_mounted().then(|| [(); 2].map(|()| Disk::mounted("ext4", 24)))
 }
+
+const HEARTBEAT: &[u8] = b"GET /__heartbeat__ HTTP/1.1\r\nHost: c\r\nConnection: close\r\n\r\n";
 
 impl Running {
     fn in_tree(&self, tree: usize) -> usize {
@@ -113,8 +34,7 @@ impl Running {
     }
 
     async fn heartbeat(&self) -> u16 {
-        let request = b"GET /__heartbeat__ HTTP/1.1\r\nHost: c\r\nConnection: close\r\n\r\n";
-        self.send(request).await.0
+        self.send(HEARTBEAT).await.0
     }
 
     async fn takes(&self, body: &[u8]) {
@@ -238,6 +158,14 @@ async fn a_primary_that_is_gone_is_replaced_by_the_fallback_until_it_is_back() {
     std::fs::rename(&away, &primary).unwrap();
     collector.takes(&large(1 << 20)).await;
     assert_eq!((collector.in_tree(0), collector.in_tree(1)), (2, 6));
+
+    std::fs::remove_dir_all(&primary).unwrap();
+    for _ in 0..3 {
+        collector.takes(&GOOD.concat()).await;
+        collector.takes(&large(1 << 20)).await;
+    }
+    assert_eq!(collector.in_tree(0) + collector.in_tree(1), 12);
+    assert!(collector.in_tree(0) >= 5, "the directory is made again");
 }
 
 #[tokio::test]
@@ -287,4 +215,24 @@ async fn when_both_disks_stay_bad_the_client_is_told_and_nothing_is_left() {
     }
     assert_eq!(collector.heartbeat().await, 503);
     assert!(collector.refused("not_stored").await >= 4);
+}
+
+#[tokio::test]
+async fn below_the_mount_point_of_a_disk_that_is_gone_nothing_is_written() {
+    let Some(disks) = two_disks() else { return };
+    let collector = on_two(&disks, |_| {}).await;
+    collector.takes(&GOOD.concat()).await;
+    disks[0].unmount_under_its_users();
+    for _ in 0..3 {
+        collector.takes(&GOOD.concat()).await;
+        collector.takes(&large(1 << 20)).await;
+    }
+    assert_eq!(std::fs::read_dir(disks[0].path()).unwrap().count(), 0);
+    assert_eq!(collector.in_tree(1), 6);
+    let (status, text) = collector.send(HEARTBEAT).await;
+    assert_eq!(status, 200);
+    assert!(text.contains("mount that again"), "{text}");
+    disks[0].mount();
+    collector.takes(&large(1 << 20)).await;
+    assert_eq!((collector.in_tree(0), collector.in_tree(1)), (2, 6));
 }

@@ -11,7 +11,7 @@ use std::fs;
 use std::io::{ErrorKind, Read};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use async_trait::async_trait;
 use flate2::Compression;
@@ -55,8 +55,10 @@ pub struct TreeOptions {
 pub struct Tree {
     layout: Layout,
     options: TreeOptions,
-    /// Opened at the first save, and again after a failed one: a disk may come and go.
+    /// Opened at the first save, and again after a failed one: a disk may go and come back.
     writer: Mutex<Option<Arc<Writer>>>,
+    /// The file system of the first writer; no other is used as long as this lives.
+    device: OnceLock<u64>,
     notes: Notes,
 }
 
@@ -69,6 +71,7 @@ impl Tree {
             },
             options,
             writer: Mutex::default(),
+            device: OnceLock::new(),
             notes: Notes::default(),
         }
     }
@@ -164,7 +167,8 @@ impl Tree {
         if let Some(open) = &*writer {
             return Ok(Arc::clone(open));
         }
-        let open = Writer::open(&self.options)?;
+        let open = Writer::open(&self.options, self.device.get().copied())?;
+        self.device.get_or_init(|| open.device);
         Ok(Arc::clone(writer.insert(Arc::new(open))))
     }
 

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use tempfile::TempPath;
 
 use super::commit::Committer;
-use super::network;
 use super::staging::Staging;
 use super::tree::TreeOptions;
+use super::{device, network};
 use crate::storage::error::{AtPath, FsError};
 use crate::storage::{Result, blocking};
 
@@ -21,12 +21,16 @@ pub(super) type Staged = (TempPath, PathBuf);
 pub(super) struct Writer {
     pub(super) staging: Staging,
     pub(super) committer: Committer,
+    /// The file system, as `st_dev` has it.
+    pub(super) device: u64,
 }
 
 impl Writer {
-    /// Makes the root, checks that it can be used, and opens it.
-    pub(super) fn open(options: &TreeOptions) -> Result<Self> {
+    /// Makes the root, checks that it can be used, and opens it. `first` is the file system of the
+    /// tree's first writer.
+    pub(super) fn open(options: &TreeOptions, first: Option<u64>) -> Result<Self> {
         let root = &options.root;
+        let device = device::check(root, first)?;
         fs::create_dir_all(root).at("make the directory", root)?;
         if !options.allow_network_fs {
             network::refuse(root)?;
@@ -34,7 +38,11 @@ impl Writer {
         // The committer first: it must see every error of what is written later.
         let committer = Committer::open(root)?;
         let staging = Staging::open(root, &options.host)?;
-        Ok(Self { staging, committer })
+        Ok(Self {
+            staging,
+            committer,
+            device,
+        })
     }
 
     /// Stages files on a blocking thread, commits, places them there, and commits again. What was
