@@ -44,7 +44,7 @@ impl<'a> IncomingDumps<'a> {
     /// Begins a dump. Returns the name that it gets: the sender's, cleaned, and with a number if
     /// there is one of that name already.
     pub(crate) fn begin(&mut self, sent: &str) -> DumpName {
-        let clean = DumpName::clean(sent);
+        let clean = DumpName::clean(sent).cut(self.collector.options.max_dump_name_bytes);
         let mut name = clean.clone();
         let mut number = 1;
         while !self.names.insert(name.clone()) {
