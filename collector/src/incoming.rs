@@ -1,6 +1,6 @@
 //! The dumps of an upload as they come in: in memory, and on the spool's disk when they are more.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use socorro_core::dumps::{Dump, DumpName, Dumps, MAX_NAME_LEN};
@@ -16,6 +16,9 @@ use crate::reject::Reject;
 const BLOCK: usize = 128 << 10;
 /// How long to wait before a spool that failed is tried again.
 pub(crate) const PAUSE: Duration = Duration::from_millis(500);
+
+/// Large dumps, by name.
+pub(crate) type SpoolFiles = BTreeMap<DumpName, SpoolFile>;
 
 /// All dumps of one upload.
 pub(crate) struct IncomingDumps<'a> {
@@ -115,21 +118,22 @@ impl<'a> IncomingDumps<'a> {
         }
     }
 
-    /// The dumps, and the files of those on disk, which vanish when dropped.
-    pub(crate) fn finish(self) -> (Dumps, Vec<SpoolFile>) {
-        let mut files = Vec::new();
-        let dumps = self.dumps.into_iter().map(|incoming| {
-            let dump = match incoming.file {
-                None => Dump::Bytes(incoming.content.into()),
-                Some(file) => {
-                    let dump = file.dump();
-                    files.push(file);
-                    dump
-                }
-            };
-            (incoming.name, dump)
-        });
-        (dumps.collect(), files)
+    /// The dumps in memory, and the files of the others, which vanish when dropped.
+    pub(crate) fn finish(self) -> (Dumps, SpoolFiles) {
+        let (mut dumps, mut files) = (Dumps::new(), SpoolFiles::new());
+        for Incoming {
+            name,
+            content,
+            file,
+            ..
+        } in self.dumps
+        {
+            match file {
+                None => drop(dumps.insert(name, Dump::Bytes(content.into()))),
+                Some(file) => drop(files.insert(name, file)),
+            }
+        }
+        (dumps, files)
     }
 }
 

@@ -3,7 +3,10 @@
 //! These tests mount small file systems, which takes root, loop devices and `mkfs.ext4`. Without
 //! them they fail where CI=true and say so elsewhere.
 
+mod gone;
+
 use std::path::Path;
+use std::sync::Arc;
 
 use socorro_core::testing::disk::{self, Disk};
 
@@ -21,7 +24,11 @@ async fn on_two(disks: &[Disk; 2], change: impl FnOnce(&mut Options)) -> Running
 }
 
 fn two_disks() -> Option<[Disk; 2]> {
-    disk::can_be_mounted().then(|| [(); 2].map(|()| Disk::mounted("ext4", 24)))
+    two_disks_of("ext4", 24)
+}
+
+fn two_disks_of(kind: &str, megabytes: u64) -> Option<[Disk; 2]> {
+    disk::can_be_mounted().then(|| [(); 2].map(|()| Disk::mounted(kind, megabytes)))
 }
 
 const HEARTBEAT: &[u8] = b"GET /__heartbeat__ HTTP/1.1\r\nHost: c\r\nConnection: close\r\n\r\n";
@@ -45,9 +52,12 @@ impl Running {
 
 /// A crash with a dump of so many bytes.
 fn large(size: usize) -> Vec<u8> {
+    [PRODUCT, &file("upload_file_minidump", &noise(size)), END].concat()
+}
+
+fn noise(size: usize) -> Vec<u8> {
     let bytes = (0..size as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8);
-    let dump: Vec<u8> = bytes.collect();
-    [PRODUCT, &file("upload_file_minidump", &dump), END].concat()
+    bytes.collect()
 }
 
 /// The files of a disk's spool that are no part of a whole crash.
@@ -140,35 +150,6 @@ async fn a_disk_that_becomes_read_only_or_dies_is_replaced_by_the_other_and_used
 }
 
 #[tokio::test]
-async fn a_primary_that_is_gone_is_replaced_by_the_fallback_until_it_is_back() {
-    let dir = TempDir::new().unwrap();
-    let [primary, fallback] = ["primary", "fallback"].map(|name| dir.path().join(name));
-    let away = dir.path().join("away");
-    let collector = start_on(dir, primary.clone(), fallback, |_| {}).await;
-    collector.takes(&GOOD.concat()).await;
-    std::fs::rename(&primary, &away).unwrap();
-    std::fs::write(&primary, "a file where the spool should be").unwrap();
-    for _ in 0..3 {
-        collector.takes(&GOOD.concat()).await;
-        collector.takes(&large(1 << 20)).await;
-    }
-    assert_eq!(collector.in_tree(1), 6);
-    assert_eq!(collector.heartbeat().await, 200);
-    std::fs::remove_file(&primary).unwrap();
-    std::fs::rename(&away, &primary).unwrap();
-    collector.takes(&large(1 << 20)).await;
-    assert_eq!((collector.in_tree(0), collector.in_tree(1)), (2, 6));
-
-    std::fs::remove_dir_all(&primary).unwrap();
-    for _ in 0..3 {
-        collector.takes(&GOOD.concat()).await;
-        collector.takes(&large(1 << 20)).await;
-    }
-    assert_eq!(collector.in_tree(0) + collector.in_tree(1), 12);
-    assert!(collector.in_tree(0) >= 5, "the directory is made again");
-}
-
-#[tokio::test]
 async fn while_both_disks_are_bad_uploads_wait_for_either() {
     let Some(disks) = two_disks() else { return };
     let collector = on_two(&disks, |options| {
@@ -177,9 +158,9 @@ async fn while_both_disks_are_bad_uploads_wait_for_either() {
     .await;
     collector.takes(&GOOD.concat()).await;
     disks.iter().for_each(|disk| disk.remount("ro"));
-    let collector = std::sync::Arc::new(collector);
+    let collector = Arc::new(collector);
     let uploads = [GOOD.concat(), large(3 << 20)].map(|body| {
-        let collector = std::sync::Arc::clone(&collector);
+        let collector = Arc::clone(&collector);
         tokio::spawn(async move { collector.takes(&body).await })
     });
     until(async || collector.metric("uploads_in_flight").await == 2).await;
@@ -215,24 +196,4 @@ async fn when_both_disks_stay_bad_the_client_is_told_and_nothing_is_left() {
     }
     assert_eq!(collector.heartbeat().await, 503);
     assert!(collector.refused("not_stored").await >= 4);
-}
-
-#[tokio::test]
-async fn below_the_mount_point_of_a_disk_that_is_gone_nothing_is_written() {
-    let Some(disks) = two_disks() else { return };
-    let collector = on_two(&disks, |_| {}).await;
-    collector.takes(&GOOD.concat()).await;
-    disks[0].unmount_under_its_users();
-    for _ in 0..3 {
-        collector.takes(&GOOD.concat()).await;
-        collector.takes(&large(1 << 20)).await;
-    }
-    assert_eq!(std::fs::read_dir(disks[0].path()).unwrap().count(), 0);
-    assert_eq!(collector.in_tree(1), 6);
-    let (status, text) = collector.send(HEARTBEAT).await;
-    assert_eq!(status, 200);
-    assert!(text.contains("mount that again"), "{text}");
-    disks[0].mount();
-    collector.takes(&large(1 << 20)).await;
-    assert_eq!((collector.in_tree(0), collector.in_tree(1)), (2, 6));
 }

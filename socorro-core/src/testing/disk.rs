@@ -73,21 +73,7 @@ impl Disk {
 
     /// Unmounts it, once nobody uses it any more.
     pub fn unmount(&self) {
-        let started = Instant::now();
-        while !Command::new("umount")
-            .arg(&self.dir)
-            .output()
-            .unwrap()
-            .status
-            .success()
-        {
-            assert!(
-                started.elapsed() < PATIENCE,
-                "{} is in use",
-                self.dir.display()
-            );
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        run_once_unused(Command::new("umount").arg(&self.dir));
     }
 
     /// Takes it away under those who use it, who may go on with what they have open.
@@ -95,10 +81,10 @@ impl Disk {
         run(Command::new("umount").arg("--lazy").arg(&self.dir));
     }
 
-    /// Mounts it in another way: `ro` or `rw`.
+    /// Mounts it in another way: `ro`, once nobody writes any more, or `rw`.
     pub fn remount(&self, how: &str) {
         let how = format!("remount,{how}");
-        run(Command::new("mount").args(["-o", &how]).arg(&self.dir));
+        run_once_unused(Command::new("mount").args(["-o", &how]).arg(&self.dir));
     }
 
     /// Leaves no more room than that, in bytes.
@@ -134,6 +120,14 @@ impl Drop for Disk {
     fn drop(&mut self) {
         // It may not be mounted.
         let _ = Command::new("umount").arg("--lazy").arg(&self.dir).output();
+    }
+}
+
+fn run_once_unused(command: &mut Command) {
+    let started = Instant::now();
+    while !command.output().unwrap().status.success() {
+        assert!(started.elapsed() < PATIENCE, "{command:?}: in use");
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 

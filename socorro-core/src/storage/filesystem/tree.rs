@@ -20,6 +20,7 @@ use flate2::write::GzEncoder;
 use jiff::civil::Date;
 use tracing::warn;
 
+use super::commit::Failures;
 use super::files::{self, files_of};
 use super::layout::{Layout, Place};
 use super::left_alone::{LeftAlone, Notes};
@@ -59,6 +60,7 @@ pub struct Tree {
     writer: Mutex<Option<Arc<Writer>>>,
     /// The file system of the first writer; no other is used as long as this lives.
     device: OnceLock<u64>,
+    failures: Failures,
     notes: Notes,
 }
 
@@ -72,6 +74,7 @@ impl Tree {
             options,
             writer: Mutex::default(),
             device: OnceLock::new(),
+            failures: Failures::default(),
             notes: Notes::default(),
         }
     }
@@ -79,6 +82,11 @@ impl Tree {
     /// The root directory.
     pub fn root(&self) -> &Path {
         &self.options.root
+    }
+
+    /// The file system that it is on, as `st_dev` has it; `None` until it has been opened for writing.
+    pub fn device(&self) -> Option<u64> {
+        self.device.get().copied()
     }
 
     /// Opens the tree for writing, which makes its root and checks that it can be used. The same
@@ -167,7 +175,7 @@ impl Tree {
         if let Some(open) = &*writer {
             return Ok(Arc::clone(open));
         }
-        let open = Writer::open(&self.options, self.device.get().copied())?;
+        let open = Writer::open(&self.options, self.device(), &self.failures)?;
         self.device.get_or_init(|| open.device);
         Ok(Arc::clone(writer.insert(Arc::new(open))))
     }

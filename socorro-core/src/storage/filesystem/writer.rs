@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tempfile::TempPath;
 
-use super::commit::Committer;
+use super::commit::{Committer, Failures};
 use super::staging::Staging;
 use super::tree::TreeOptions;
 use super::{device, network};
@@ -27,8 +27,12 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Makes the root, checks that it can be used, and opens it. `first` is the file system of the
-    /// tree's first writer.
-    pub(super) fn open(options: &TreeOptions, first: Option<u64>) -> Result<Self> {
+    /// tree's first writer, `failures` counts the failed syncs of all.
+    pub(super) fn open(
+        options: &TreeOptions,
+        first: Option<u64>,
+        failures: &Failures,
+    ) -> Result<Self> {
         let root = &options.root;
         let device = device::check(root, first)?;
         fs::create_dir_all(root).at("make the directory", root)?;
@@ -36,7 +40,7 @@ impl Writer {
             network::refuse(root)?;
         }
         // The committer first: it must see every error of what is written later.
-        let committer = Committer::open(root)?;
+        let committer = Committer::open(root, failures)?;
         let staging = Staging::open(root, &options.host)?;
         Ok(Self {
             staging,

@@ -134,3 +134,18 @@ async fn a_crash_whose_names_were_not_synced_is_taken_back_and_saved_anew() {
     tree.save_raw_crash(&id, &raw, &dumps).await.unwrap();
     assert_eq!(ids(&tree), [id]);
 }
+
+#[tokio::test]
+async fn a_sync_that_fails_counts_for_what_was_begun_before_the_tree_was_opened_anew() {
+    let root = TempDir::new().unwrap();
+    let (id, raw, dumps) = crash();
+    let tree = dated(root.path());
+    let spilled = tree.spill().unwrap();
+    // The failure makes the tree open anew.
+    fs::remove_dir_all(root.path().join(".staging")).unwrap();
+    tree.save_raw_crash(&id, &raw, &dumps).await.unwrap_err();
+    assert!(spilled.is_sound());
+    tree.fail_sync_after(0);
+    tree.save_raw_crash(&id, &raw, &dumps).await.unwrap_err();
+    assert!(!spilled.is_sound());
+}
