@@ -6,7 +6,6 @@ mod heads;
 mod parts;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -16,6 +15,7 @@ use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
+use crate::files;
 use crate::requests::*;
 use crate::server::Server;
 use bodies::BODY_LIMIT;
@@ -252,17 +252,6 @@ async fn every_odd_body_gets_its_answer_and_a_refused_one_leaves_nothing() {
 #[tokio::test]
 async fn every_odd_part_gets_its_answer_and_a_refused_one_leaves_nothing() {
     all_get_their_answers(parts::cases()).await;
-}
-
-/// The files below a directory.
-fn files(dir: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    entries
-        .flat_map(|entry| match entry.file_type().unwrap().is_dir() {
-            true => files(&entry.path()),
-            false => vec![entry.path()],
-        })
-        .collect()
 }
 
 fn contains(found: &Value, expected: &Value) -> bool {
