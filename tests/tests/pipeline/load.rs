@@ -41,7 +41,7 @@ impl Ledger {
     /// The crash of a seed as it is sent this time.
     fn sent(&self, seed: u64) -> (Form, Submission) {
         let (form, mut crash) = crash(seed);
-        if seed % 2 == 0 && self.token.is_some() {
+        if seed.is_multiple_of(2) && self.token.is_some() {
             let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
             let id = CrashId::new(today - (3 + seed as i64 / 2 % 3).days());
             crash.annotations.insert("uuid".into(), id.as_str().into());
