@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use socorro_core::config::{MAX_INFLATED_BYTES, Period, Section};
+use socorro_core::dumps::{MAIN_DUMP, MAX_CLEAN_NAME_LEN};
 
 use crate::throttle::RuleOptions;
 
@@ -35,6 +36,9 @@ pub struct Options {
     pub max_parts: usize,
     /// The largest head of a part.
     pub max_part_head_bytes: usize,
+    /// The longest name of a dump, 20 to 60; what is longer is cut. Of several dumps with one name, all
+    /// but the first get a number behind it.
+    pub max_dump_name_bytes: usize,
     /// The dumps of a crash are kept in memory up to that size together, and written at once when all
     /// are there; what is more goes to the spool's disk as it arrives, from the beginning where the
     /// client says the size.
@@ -84,6 +88,15 @@ impl Options {
                 self.uploads, self.connections
             ));
         }
+        let names = MAIN_DUMP.len()..=MAX_CLEAN_NAME_LEN;
+        if !names.contains(&self.max_dump_name_bytes) {
+            return Err(format!(
+                "collector.max_dump_name_bytes = {} must be {} at least, for {MAIN_DUMP}, and {} at most",
+                self.max_dump_name_bytes,
+                names.start(),
+                names.end()
+            ));
+        }
         Ok(())
     }
 
@@ -118,6 +131,7 @@ impl Default for Options {
             max_json_depth: 32,
             max_parts: 1000,
             max_part_head_bytes: 8 << 10,
+            max_dump_name_bytes: MAX_CLEAN_NAME_LEN,
             spill_bytes: 1 << 20,
             uploads: 500,
             max_bytes_in_flight: 256 << 20,

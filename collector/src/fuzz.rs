@@ -75,8 +75,7 @@ impl Target {
         for (name, value) in &submission.annotations {
             assert!(!name.contains('\0') && !has_nul(value));
         }
-        for name in submission.dumps.keys() {
-            let name = name.as_str();
+        for name in submission.dump_sizes().into_keys() {
             assert!(!name.contains(['/', '.', '\0']) && !name.is_empty());
         }
     }

@@ -1,6 +1,6 @@
 //! The dumps of an upload as they come in: in memory, and on the spool's disk when they are more.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use hyper::body::Bytes;
@@ -18,6 +18,9 @@ use crate::reject::Reject;
 const BLOCK: usize = 64 << 10;
 /// How long to wait before a spool that failed is tried again.
 pub(crate) const PAUSE: Duration = Duration::from_millis(500);
+
+/// Large dumps, by name.
+pub(crate) type SpoolFiles = BTreeMap<DumpName, SpoolFile>;
 
 /// All dumps of one upload.
 pub(crate) struct IncomingDumps<'a> {
@@ -53,7 +56,7 @@ impl<'a> IncomingDumps<'a> {
     /// Begins a dump. Returns the name that it gets: the sender's, cleaned, and with a number if
     /// there is one of that name already.
     pub(crate) fn begin(&mut self, sent: &str) -> DumpName {
-        let clean = DumpName::clean(sent);
+        let clean = DumpName::clean(sent).cut(self.collector.options.max_dump_name_bytes);
         let mut name = clean.clone();
         let mut number = 1;
         while !self.names.insert(name.clone()) {
@@ -122,21 +125,19 @@ impl<'a> IncomingDumps<'a> {
         }
     }
 
-    /// The dumps, and the files of those on disk, which vanish when dropped.
-    pub(crate) fn finish(self) -> (Dumps, Vec<SpoolFile>) {
-        let mut files = Vec::new();
-        let dumps = self.dumps.into_iter().map(|incoming| {
-            let dump = match incoming.file {
-                None => incoming.held.into_dump(),
-                Some(file) => {
-                    let dump = file.dump();
-                    files.push(file);
-                    dump
-                }
-            };
-            (incoming.name, dump)
-        });
-        (dumps.collect(), files)
+    /// The dumps in memory, and the files of the others, which vanish when dropped.
+    pub(crate) fn finish(self) -> (Dumps, SpoolFiles) {
+        let (mut dumps, mut files) = (Dumps::new(), SpoolFiles::new());
+        for Incoming {
+            name, held, file, ..
+        } in self.dumps
+        {
+            match file {
+                None => drop(dumps.insert(name, held.into_dump())),
+                Some(file) => drop(files.insert(name, file)),
+            }
+        }
+        (dumps, files)
     }
 }
 

@@ -128,8 +128,8 @@ pub async fn serve(listener: TcpListener, context: Context<Options>) -> Result<E
 /// Raises the limit on open files to what the settings need, if the system allows it.
 fn allow_open_files(options: &Options) {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    // An upload has a dump's file open; the rest is for listeners, directories and saves.
-    let needed = (options.connections + options.uploads + 500) as u64;
+    // An upload has a dump's file and its copy open; the rest is for listeners, directories and saves.
+    let needed = (options.connections + 2 * options.uploads + 500) as u64;
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current.is_none_or(|current| current >= needed) {
         return;

@@ -7,14 +7,18 @@
 //! Nothing that a client sends is lost for being odd: names are cleaned, collisions get a number,
 //! and the notes say what was done.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use hyper::body::Bytes;
 use serde_json::{Map, Value};
 use socorro_core::dumps::Dumps;
+use socorro_core::storage::filesystem::Tree;
 use socorro_core::storage::spool_file::SpoolFile;
 
 use crate::Collector;
 use crate::config::Options;
-use crate::incoming::IncomingDumps;
+use crate::incoming::{IncomingDumps, SpoolFiles};
 use crate::json::{read_object, without_nul};
 use crate::multipart::{Event, PartHead};
 use crate::reject::Reject;
@@ -29,15 +33,47 @@ const MAX_NOTED_NAME: usize = 80;
 #[derive(Debug)]
 pub(crate) struct Submission {
     pub(crate) annotations: Map<String, Value>,
+    /// Its dumps, but for those in `files`.
     pub(crate) dumps: Dumps,
     /// Whether annotations came as JSON.
     pub(crate) has_json: bool,
     /// What was odd (`collector_notes`). Names only, no values.
     pub(crate) notes: Vec<String>,
     /// The files of large dumps; they vanish with the submission.
-    pub(crate) files: Vec<SpoolFile>,
+    pub(crate) files: SpoolFiles,
     /// What it holds of the memory for all uploads.
     _memory: Share,
+}
+
+impl Submission {
+    /// The sizes of all dumps, in bytes.
+    pub(crate) fn dump_sizes(&self) -> BTreeMap<&str, u64> {
+        let small = self.dumps.iter();
+        let small = small.filter_map(|(name, dump)| Some((name.as_str(), dump.size().ok()?)));
+        let large = self.files.iter();
+        let large = large.map(|(name, file)| (name.as_str(), file.size()));
+        small.chain(large).collect()
+    }
+
+    /// All dumps, each where it can be read and saved; `None` if a large one is lost, since its disk has
+    /// failed.
+    pub(crate) fn all_dumps(&mut self) -> Option<Dumps> {
+        let mut all = self.dumps.clone();
+        for (name, file) in &mut self.files {
+            all.insert(name.clone(), file.dump()?);
+        }
+        Some(all)
+    }
+
+    /// Says that a save to that tree has failed: large dumps that lie there are taken from their copies.
+    pub(crate) fn leave(&mut self, tree: &Arc<Tree>) {
+        self.files.values_mut().for_each(|file| file.leave(tree));
+    }
+
+    /// Whether what [`Self::all_dumps`] gave may still be acknowledged.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.files.values().all(SpoolFile::is_sound)
+    }
 }
 
 /// Gathers a submission from the parser's events.

@@ -8,12 +8,11 @@ use hyper::http::request::Parts;
 use hyper::{HeaderMap, StatusCode, header};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use socorro_core::crash_id::CrashId;
-use socorro_core::dumps::{Dump, DumpName};
 use socorro_core::http::{Request, Response, answer};
 use socorro_core::raw_crash::{RawCrash, ThrottleResult, field, format_timestamp};
-use socorro_core::storage::spool_file::SpoolFile;
+use socorro_core::storage::{CrashStorage, StorageError};
 use subtle::ConstantTimeEq;
 use tracing::{info, warn};
 
@@ -134,9 +133,9 @@ async fn decide_and_store(
         let _alone = submitted_id
             .map(|id| collector.saving.begin(id))
             .transpose()?;
-        save(&collector, &id, &raw, &submission).await?;
+        save(&collector, &id, &raw, &mut submission).await?;
         collector.metrics.throttled(decision);
-        let (dumps, size_bytes) = (submission.dumps.len(), origin.wire_bytes);
+        let (dumps, size_bytes) = (submission.dump_sizes().len(), origin.wire_bytes);
         info!(%id, result = result.as_str(), rule, dumps, size_bytes, "stored");
         Ok(Outcome::Stored(id))
     });
@@ -154,25 +153,38 @@ async fn save(
     collector: &Collector,
     id: &CrashId,
     raw: &RawCrash,
-    submission: &Submission,
+    submission: &mut Submission,
 ) -> Result<(), Reject> {
     let give_up = Instant::now() + collector.options.refuse_after.get();
     loop {
-        let storage = &collector.spool.storage;
-        let saved = storage.save_raw_crash(id, raw, &submission.dumps).await;
-        if !submission.files.iter().all(SpoolFile::is_sound) {
-            warn!(%id, "the disk failed while its dump came in; the client is told to try again");
+        let mut errors = Vec::new();
+        for tree in &collector.spool.trees {
+            let dumps = submission.all_dumps().ok_or_else(|| lost(id))?;
+            match tree.save_raw_crash(id, raw, &dumps).await {
+                Ok(()) if submission.is_sound() => {
+                    if !errors.is_empty() {
+                        let error = StorageError::All(errors);
+                        warn!(%id, %error, "the primary spool failed, another took it");
+                    }
+                    return Ok(());
+                }
+                Ok(()) => return Err(lost(id)),
+                Err(error) => errors.push(error),
+            }
+            submission.leave(tree);
+        }
+        if Instant::now() + PAUSE > give_up {
+            let error = StorageError::All(errors);
+            warn!(%id, %error, "no spool takes it; the client is told to try again");
             return Err(Reject::NotStored);
         }
-        match saved {
-            Ok(()) => return Ok(()),
-            Err(error) if Instant::now() + PAUSE > give_up => {
-                warn!(%id, %error, "no spool takes it; the client is told to try again");
-                return Err(Reject::NotStored);
-            }
-            Err(_) => tokio::time::sleep(PAUSE).await,
-        }
+        tokio::time::sleep(PAUSE).await;
     }
+}
+
+fn lost(id: &CrashId) -> Reject {
+    warn!(%id, "its disk failed while its dump came in; the client is told to try again");
+    Reject::NotStored
 }
 
 /// The id that a sender brings along, where that is allowed and the sender shows the token.
@@ -225,9 +237,6 @@ fn raw_crash(
                 .push(format!("the client's {name:?} was dropped"));
         }
     }
-    let size =
-        |(name, dump): (&DumpName, &Dump)| Some((name.to_string(), dump.size().ok()?.into()));
-    let dump_sizes: Map<String, Value> = submission.dumps.iter().filter_map(size).collect();
     let mut raw = RawCrash::new(annotations);
     raw.set(field::SUBMITTED_TIMESTAMP, format_timestamp(now));
     raw.set(field::TIMESTAMP, now.as_microsecond() as f64 / 1e6);
@@ -238,7 +247,7 @@ fn raw_crash(
         "payload": if submission.has_json { "json" } else { "multipart" },
         "payload_compressed": if origin.compressed { "1" } else { "0" },
         "payload_size": origin.wire_bytes,
-        "dump_sizes": dump_sizes,
+        "dump_sizes": submission.dump_sizes(),
         "collector_notes": submission.notes,
         "user_agent": origin.user_agent,
         "throttle_rule": verdict.rule,

@@ -3,9 +3,9 @@
 mod clients;
 mod connections;
 mod refusals;
+mod requests;
 mod spools;
 mod submissions;
-mod wire;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -21,6 +21,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Options;
+use requests::*;
 
 /// A collector with a spool of its own.
 struct Running {
@@ -176,34 +177,6 @@ async fn read_answer(stream: &mut TcpStream) -> (u16, String) {
     try_read_answer(stream).await.expect("an answer")
 }
 
-/// `None` if the connection ends without a whole answer.
-async fn try_read_answer(stream: &mut TcpStream) -> Option<(u16, String)> {
-    let mut bytes = Vec::new();
-    let mut buffer = [0; 4096];
-    loop {
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = head
-                .lines()
-                .find_map(|line| {
-                    line.to_lowercase()
-                        .strip_prefix("content-length: ")?
-                        .parse()
-                        .ok()
-                })
-                .unwrap_or(0);
-            if body.len() >= length {
-                let status = head.split(' ').nth(1)?.parse().ok()?;
-                return Some((status, body[..length].to_owned()));
-            }
-        }
-        match stream.read(&mut buffer).await {
-            Ok(0) | Err(_) => return None,
-            Ok(read) => bytes.extend(&buffer[..read]),
-        }
-    }
-}
-
 /// Waits until it is so; a test that waits for too long has failed.
 async fn until(is_so: impl AsyncFn() -> bool) {
     let waiting = async {
@@ -213,37 +186,4 @@ async fn until(is_so: impl AsyncFn() -> bool) {
     };
     let patience = Duration::from_secs(20);
     tokio::time::timeout(patience, waiting).await.unwrap();
-}
-
-/// The head of a post to `target` with these header lines.
-fn head(target: &str, headers: &str, length: usize) -> String {
-    format!("POST {target} HTTP/1.1\r\nHost: c\r\n{headers}Content-Length: {length}\r\n\r\n")
-}
-
-const MULTIPART: &str = "Content-Type: multipart/form-data; boundary=XX\r\n";
-const PRODUCT: &[u8] =
-    b"--XX\r\nContent-Disposition: form-data; name=\"ProductName\"\r\n\r\nArena\r\n";
-const DUMP: &[u8] = b"--XX\r\nContent-Disposition: form-data; name=\"upload_file_minidump\"; \
-    filename=\"a\"\r\n\r\nMDMP\r\n";
-const END: &[u8] = b"--XX--\r\n";
-const GOOD: [&[u8]; 3] = [PRODUCT, DUMP, END];
-
-/// An annotation.
-fn pair(name: &str, value: &[u8]) -> Vec<u8> {
-    let head = format!("--XX\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n");
-    [head.as_bytes(), value, b"\r\n"].concat()
-}
-
-/// A dump.
-fn file(name: &str, content: &[u8]) -> Vec<u8> {
-    let head =
-        format!("--XX\r\nContent-Disposition: form-data; name=\"{name}\"; filename=x\r\n\r\n");
-    [head.as_bytes(), content, b"\r\n"].concat()
-}
-
-/// An object of annotations.
-fn json_part(json: &str) -> Vec<u8> {
-    let head = "--XX\r\nContent-Disposition: form-data; name=\"extra\"; filename=\"extra.json\"\r\n\
-                Content-Type: application/json\r\n\r\n";
-    [head.as_bytes(), json.as_bytes(), b"\r\n"].concat()
 }

@@ -15,6 +15,8 @@ pub const MAIN_DUMP_ALIAS: &str = "dump";
 
 /// The longest dump name in bytes.
 pub const MAX_NAME_LEN: usize = 64;
+/// The longest name that [`DumpName::clean`] makes: a short number fits behind it.
+pub const MAX_CLEAN_NAME_LEN: usize = MAX_NAME_LEN - 4;
 
 /// The name of a dump: letters, digits, `_` and `-`, at most [`MAX_NAME_LEN`] of them, so that it
 /// is safe in a file name and in a column name.
@@ -44,7 +46,7 @@ impl DumpName {
         let mut kept: String = name
             .chars()
             .filter(|c| c.is_ascii_alphanumeric() || *c == '_' || *c == '-')
-            .take(MAX_NAME_LEN - 4)
+            .take(MAX_CLEAN_NAME_LEN)
             .collect();
         if kept.is_empty() {
             kept.push_str("unnamed");
@@ -53,6 +55,13 @@ impl DumpName {
             kept.push('_');
         }
         Self(kept)
+    }
+
+    /// The name cut to so many bytes, but to no fewer than the main dump's name has.
+    pub fn cut(mut self, most: usize) -> Self {
+        // A name is ASCII; and one of that length has no other meaning to a storage.
+        self.0.truncate(most.max(MAIN_DUMP.len()));
+        self
     }
 
     /// The name itself.

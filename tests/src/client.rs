@@ -46,6 +46,8 @@ pub struct Submission {
     pub annotations: Map<String, Value>,
     /// Its dumps by field name.
     pub dumps: Vec<(String, Vec<u8>)>,
+    /// The token that its sender shows, to keep the id in the annotation `uuid`.
+    pub token: Option<String>,
 }
 
 impl Submission {
@@ -54,6 +56,7 @@ impl Submission {
         Self {
             annotations,
             dumps: vec![("upload_file_minidump".into(), dump)],
+            token: None,
         }
     }
 
@@ -126,6 +129,9 @@ impl Submission {
         head.push_str(&format!(
             "Content-Type: multipart/form-data; boundary={boundary}\r\n"
         ));
+        if let Some(token) = &self.token {
+            head.push_str(&format!("Authorization: Bearer {token}\r\n"));
+        }
         if gzip {
             head.push_str("Content-Encoding: gzip\r\n");
             let mut encoder = GzEncoder::new(Vec::new(), Compression::default());

@@ -14,7 +14,9 @@
 //! minutes, so wait before a second run.
 
 mod bare;
+mod costs;
 mod load;
+#[path = "../../tests/program/server.rs"]
 mod server;
 
 use std::path::{Path, PathBuf};

@@ -3,92 +3,14 @@
 //! These tests mount small file systems, which takes root, loop devices and `mkfs.ext4`. Without
 //! them they fail where CI=true and say so elsewhere.
 
+mod gone;
+
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use socorro_core::testing::disk::{self, Disk};
 
 use super::*;
-
-/// A file system of its own, unmounted when dropped.
-struct Disk {
-    dir: TempDir,
-}
-
-impl Disk {
-    fn path(&self) -> PathBuf {
-        self.dir.path().join("disk")
-    }
-
-    /// An ext4 file system of that size in a file; `None` if this machine does not let us.
-    fn new(megabytes: u64) -> Option<Self> {
-        let disk = Self {
-            dir: TempDir::new().unwrap(),
-        };
-        let image = disk.dir.path().join("image");
-        let file = std::fs::File::create(&image).unwrap();
-        file.set_len(megabytes << 20).unwrap();
-        std::fs::create_dir(disk.path()).unwrap();
-        let made = run("mkfs.ext4", &["-q".as_ref(), "-m0".as_ref(), &image])
-            && run(
-                "mount",
-                &["-o".as_ref(), "loop".as_ref(), &image, &disk.path()],
-            );
-        if !made {
-            assert!(
-                std::env::var_os("CI").is_none_or(|ci| ci != "true"),
-                "tests of broken disks need root, loop devices and mkfs.ext4"
-            );
-            eprintln!("not tested: this needs root, loop devices and mkfs.ext4");
-        }
-        made.then_some(disk)
-    }
-
-    fn remount(&self, how: &str) {
-        let how = format!("remount,{how}");
-        assert!(run("mount", &["-o".as_ref(), how.as_ref(), &self.path()]));
-    }
-
-    /// Leaves no more room than that.
-    fn fill(&self, leave: u64) {
-        let stat = rustix::fs::statvfs(self.path()).unwrap();
-        let free = stat.f_bavail * stat.f_frsize;
-        let ballast = std::fs::File::create(self.path().join("ballast")).unwrap();
-        let (mut filled, mut step) = (0, 1 << 20);
-        // The last blocks can only be had one by one.
-        while filled < free.saturating_sub(leave) && step >= 4096 {
-            let flags = rustix::fs::FallocateFlags::empty();
-            match rustix::fs::fallocate(&ballast, flags, filled, step) {
-                Ok(()) => filled += step,
-                Err(_) => step /= 2,
-            }
-        }
-    }
-
-    fn empty(&self) {
-        std::fs::remove_file(self.path().join("ballast")).unwrap();
-    }
-
-    /// From now on every access fails with an I/O error, as on a disk that has died.
-    fn die(&self) {
-        let path = self.path();
-        let shutdown = ["-x", "-c", "shutdown"].map(Path::new);
-        assert!(run("xfs_io", &[&shutdown[..], &[&path]].concat()));
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        run("umount", &["-l".as_ref(), &self.path()]);
-    }
-}
-
-fn run(program: &str, args: &[&Path]) -> bool {
-    let mut command = Command::new(program);
-    let command = command
-        .args(args)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    command.status().is_ok_and(|status| status.success())
-}
 
 /// A collector over two disks.
 async fn on_two(disks: &[Disk; 2], change: impl FnOnce(&mut Options)) -> Running {
@@ -102,8 +24,14 @@ async fn on_two(disks: &[Disk; 2], change: impl FnOnce(&mut Options)) -> Running
 }
 
 fn two_disks() -> Option<[Disk; 2]> {
-    Some([Disk::new(24)?, Disk::new(24)?])
+    two_disks_of("ext4", 24)
 }
+
+fn two_disks_of(kind: &str, megabytes: u64) -> Option<[Disk; 2]> {
+    disk::can_be_mounted().then(|| [(); 2].map(|()| Disk::mounted(kind, megabytes)))
+}
+
+const HEARTBEAT: &[u8] = b"GET /__heartbeat__ HTTP/1.1\r\nHost: c\r\nConnection: close\r\n\r\n";
 
 impl Running {
     fn in_tree(&self, tree: usize) -> usize {
@@ -113,8 +41,7 @@ impl Running {
     }
 
     async fn heartbeat(&self) -> u16 {
-        let request = b"GET /__heartbeat__ HTTP/1.1\r\nHost: c\r\nConnection: close\r\n\r\n";
-        self.send(request).await.0
+        self.send(HEARTBEAT).await.0
     }
 
     async fn takes(&self, body: &[u8]) {
@@ -125,9 +52,12 @@ impl Running {
 
 /// A crash with a dump of so many bytes.
 fn large(size: usize) -> Vec<u8> {
+    [PRODUCT, &file("upload_file_minidump", &noise(size)), END].concat()
+}
+
+fn noise(size: usize) -> Vec<u8> {
     let bytes = (0..size as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8);
-    let dump: Vec<u8> = bytes.collect();
-    [PRODUCT, &file("upload_file_minidump", &dump), END].concat()
+    bytes.collect()
 }
 
 /// The files of a disk's spool that are no part of a whole crash.
@@ -220,27 +150,6 @@ async fn a_disk_that_becomes_read_only_or_dies_is_replaced_by_the_other_and_used
 }
 
 #[tokio::test]
-async fn a_primary_that_is_gone_is_replaced_by_the_fallback_until_it_is_back() {
-    let dir = TempDir::new().unwrap();
-    let [primary, fallback] = ["primary", "fallback"].map(|name| dir.path().join(name));
-    let away = dir.path().join("away");
-    let collector = start_on(dir, primary.clone(), fallback, |_| {}).await;
-    collector.takes(&GOOD.concat()).await;
-    std::fs::rename(&primary, &away).unwrap();
-    std::fs::write(&primary, "a file where the spool should be").unwrap();
-    for _ in 0..3 {
-        collector.takes(&GOOD.concat()).await;
-        collector.takes(&large(1 << 20)).await;
-    }
-    assert_eq!(collector.in_tree(1), 6);
-    assert_eq!(collector.heartbeat().await, 200);
-    std::fs::remove_file(&primary).unwrap();
-    std::fs::rename(&away, &primary).unwrap();
-    collector.takes(&large(1 << 20)).await;
-    assert_eq!((collector.in_tree(0), collector.in_tree(1)), (2, 6));
-}
-
-#[tokio::test]
 async fn while_both_disks_are_bad_uploads_wait_for_either() {
     let Some(disks) = two_disks() else { return };
     let collector = on_two(&disks, |options| {
@@ -249,9 +158,9 @@ async fn while_both_disks_are_bad_uploads_wait_for_either() {
     .await;
     collector.takes(&GOOD.concat()).await;
     disks.iter().for_each(|disk| disk.remount("ro"));
-    let collector = std::sync::Arc::new(collector);
+    let collector = Arc::new(collector);
     let uploads = [GOOD.concat(), large(3 << 20)].map(|body| {
-        let collector = std::sync::Arc::clone(&collector);
+        let collector = Arc::clone(&collector);
         tokio::spawn(async move { collector.takes(&body).await })
     });
     until(async || collector.metric("uploads_in_flight").await == 2).await;

@@ -1,5 +1,6 @@
 //! What tests of several crates share.
 
+pub mod disk;
 pub mod json_schema;
 pub mod socorro_2x;
 mod wire;

@@ -106,7 +106,7 @@ fn a_crash_without_a_dump_passes(site: &Site) {
     let (collector, address) = site.collector();
     let sent = Submission {
         annotations: fixtures::annotations(),
-        dumps: Vec::new(),
+        ..Submission::default()
     };
     let id = sent.accepted(Form::Firefox, &address);
     assert!(collector.stop().success());

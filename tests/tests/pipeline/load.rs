@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
 use socorro_core::crash_id::CrashId;
 use socorro_tests::client::{FORMS, Form, Submission, acknowledged};
 use socorro_tests::http::try_send;
@@ -22,9 +24,32 @@ const REST: Duration = Duration::from_millis(20);
 pub(crate) struct Ledger {
     next_seed: AtomicU64,
     acknowledged: Mutex<BTreeMap<CrashId, u64>>,
+    /// For ids that the clients bring along.
+    token: Option<String>,
 }
 
 impl Ledger {
+    /// For clients of which every other submission is sent anew, with an id of a past day; they show that
+    /// token.
+    pub(crate) fn of_past_days(token: &str) -> Self {
+        Self {
+            token: Some(token.to_owned()),
+            ..Self::default()
+        }
+    }
+
+    /// The crash of a seed as it is sent this time.
+    fn sent(&self, seed: u64) -> (Form, Submission) {
+        let (form, mut crash) = crash(seed);
+        if seed.is_multiple_of(2) && self.token.is_some() {
+            let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
+            let id = CrashId::new(today - (3 + seed as i64 / 2 % 3).days());
+            crash.annotations.insert("uuid".into(), id.as_str().into());
+            crash.token.clone_from(&self.token);
+        }
+        (form, crash)
+    }
+
     /// How many crashes were acknowledged.
     pub(crate) fn acknowledged(&self) -> usize {
         self.acknowledged.lock().unwrap().len()
@@ -128,7 +153,7 @@ impl Shared {
         while !self.over.load(Ordering::Relaxed) {
             let seed = self.ledger.next_seed.fetch_add(1, Ordering::Relaxed);
             let address = self.address.lock().unwrap().clone();
-            let (form, crash) = crash(seed);
+            let (form, crash) = self.ledger.sent(seed);
             let answer = try_send(&address, &crash.request(form, &address));
             if let Some(id) = answer.ok().as_ref().and_then(acknowledged) {
                 let earlier = self.ledger.acknowledged.lock().unwrap().insert(id, seed);

@@ -12,6 +12,7 @@ use std::fs::File;
 use std::io::ErrorKind;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
@@ -27,6 +28,7 @@ struct Inner {
     /// Opened before anything is written, so that no write's error can be missed.
     root: File,
     path: PathBuf,
+    failures: Failures,
     state: Mutex<State>,
 }
 
@@ -34,7 +36,6 @@ struct Inner {
 struct State {
     running: bool,
     waiting: Vec<Waiting>,
-    failures: u64,
     /// After so many more syncs one fails.
     #[cfg(test)]
     fails_after: Option<u32>,
@@ -58,6 +59,21 @@ impl fmt::Debug for Waiting {
 
 type Place = Box<dyn FnOnce() -> Result<(), FsError> + Send>;
 
+/// How many syncs of a file system have failed, whichever committer it was: one that is opened later is
+/// not told what an earlier one has been told.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Failures(Arc<AtomicU64>);
+
+impl Failures {
+    fn count(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    fn add_one(&self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
 /// The moment before a writer's first write. A sync that fails after it concerns the writer, even
 /// if a later sync succeeds: the kernel tells an error once and then forgets the data.
 #[derive(Debug, Clone, Copy)]
@@ -65,23 +81,24 @@ pub(super) struct Since(u64);
 
 impl Committer {
     /// A committer for the file system of this directory.
-    pub(super) fn open(root: &Path) -> Result<Self, FsError> {
+    pub(super) fn open(root: &Path, failures: &Failures) -> Result<Self, FsError> {
         let file = File::open(root).at("open", root)?;
         Ok(Self(Arc::new(Inner {
             root: file,
             path: root.to_owned(),
+            failures: failures.clone(),
             state: Mutex::default(),
         })))
     }
 
     /// To be called before the first write that [`Self::commit`] is to cover.
     pub(super) fn begin(&self) -> Since {
-        Since(self.0.state().failures)
+        Since(self.0.failures.count())
     }
 
     /// Whether a sync has failed since then.
     pub(super) fn has_failed_since(&self, since: Since) -> bool {
-        self.0.state().failures != since.0
+        self.0.failures.count() != since.0
     }
 
     #[cfg(test)]
@@ -154,7 +171,9 @@ impl Inner {
                 return;
             }
             let synced = self.sync();
-            self.state().failures += u64::from(synced.is_err());
+            if synced.is_err() {
+                self.failures.add_one();
+            }
             for waiting in batch.drain(..) {
                 placed.extend(self.go_on(waiting, &synced));
             }
@@ -166,7 +185,7 @@ impl Inner {
         let Waiting { since, place, done } = waiting;
         let synced = match synced {
             Err(error) => Err(error.kind().into()),
-            Ok(()) if self.state().failures != since.0 => {
+            Ok(()) if self.failures.count() != since.0 => {
                 Err(std::io::Error::other("an earlier sync failed"))
             }
             Ok(()) => Ok(()),
@@ -201,7 +220,7 @@ mod tests {
     #[tokio::test]
     async fn every_writer_gets_an_answer() {
         let dir = tempfile::tempdir().unwrap();
-        let committer = Committer::open(dir.path()).unwrap();
+        let committer = Committer::open(dir.path(), &Failures::default()).unwrap();
         let since = committer.begin();
         let all = (0..50).map(|_| {
             let committer = committer.clone();
@@ -215,9 +234,10 @@ mod tests {
     #[tokio::test]
     async fn a_sync_that_failed_after_a_writer_began_fails_the_writer() {
         let dir = tempfile::tempdir().unwrap();
-        let committer = Committer::open(dir.path()).unwrap();
+        let failures = Failures::default();
+        let committer = Committer::open(dir.path(), &failures).unwrap();
         let before = committer.begin();
-        committer.0.state().failures += 1;
+        failures.add_one();
         assert!(committer.commit(before).await.is_err());
         assert!(committer.commit(committer.begin()).await.is_ok());
     }

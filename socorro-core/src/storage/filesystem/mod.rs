@@ -2,6 +2,7 @@
 
 mod branch;
 mod commit;
+mod device;
 mod files;
 mod layout;
 mod left_alone;

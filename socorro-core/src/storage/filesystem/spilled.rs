@@ -57,11 +57,16 @@ impl Spilled {
         Ok(whole.at("copy", &other.path)?)
     }
 
-    /// Gives the descriptor back when all is written, and lets the disk begin.
-    pub fn close(&mut self) {
-        if let Some(file) = self.file.take() {
-            start_write_back(&file);
+    /// Lets the disk begin to write it.
+    pub fn start_write_back(&self) {
+        if let Some(file) = &self.file {
+            start_write_back(file);
         }
+    }
+
+    /// Gives the descriptor back when all is written.
+    pub fn close(&mut self) {
+        self.file = None;
     }
 
     fn file(&self) -> Result<&File, FsError> {

@@ -11,7 +11,7 @@ use std::fs;
 use std::io::{ErrorKind, Read};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use async_trait::async_trait;
 use flate2::Compression;
@@ -20,6 +20,7 @@ use flate2::write::GzEncoder;
 use jiff::civil::Date;
 use tracing::warn;
 
+use super::commit::Failures;
 use super::files::{self, files_of};
 use super::layout::{Layout, Place};
 use super::left_alone::{LeftAlone, Notes};
@@ -55,8 +56,11 @@ pub struct TreeOptions {
 pub struct Tree {
     layout: Layout,
     options: TreeOptions,
-    /// Opened at the first save, and again after a failed one: a disk may come and go.
+    /// Opened at the first save, and again after a failed one: a disk may go and come back.
     writer: Mutex<Option<Arc<Writer>>>,
+    /// The file system of the first writer; no other is used as long as this lives.
+    device: OnceLock<u64>,
+    failures: Failures,
     notes: Notes,
 }
 
@@ -69,6 +73,8 @@ impl Tree {
             },
             options,
             writer: Mutex::default(),
+            device: OnceLock::new(),
+            failures: Failures::default(),
             notes: Notes::default(),
         }
     }
@@ -76,6 +82,11 @@ impl Tree {
     /// The root directory.
     pub fn root(&self) -> &Path {
         &self.options.root
+    }
+
+    /// The file system that it is on, as `st_dev` has it; `None` until it has been opened for writing.
+    pub fn device(&self) -> Option<u64> {
+        self.device.get().copied()
     }
 
     /// Opens the tree for writing, which makes its root and checks that it can be used. The same
@@ -164,7 +175,8 @@ impl Tree {
         if let Some(open) = &*writer {
             return Ok(Arc::clone(open));
         }
-        let open = Writer::open(&self.options)?;
+        let open = Writer::open(&self.options, self.device(), &self.failures)?;
+        self.device.get_or_init(|| open.device);
         Ok(Arc::clone(writer.insert(Arc::new(open))))
     }
 

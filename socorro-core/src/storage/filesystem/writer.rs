@@ -4,10 +4,10 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::commit::Committer;
-use super::network;
+use super::commit::{Committer, Failures};
 use super::staging::{StagedFile, Staging};
 use super::tree::TreeOptions;
+use super::{device, network};
 use crate::storage::error::{AtPath, FsError};
 use crate::storage::{Result, blocking, brief};
 
@@ -19,20 +19,32 @@ pub(super) type Staged = (StagedFile, PathBuf);
 pub(super) struct Writer {
     pub(super) staging: Staging,
     pub(super) committer: Committer,
+    /// The file system, as `st_dev` has it.
+    pub(super) device: u64,
 }
 
 impl Writer {
-    /// Makes the root, checks that it can be used, and opens it.
-    pub(super) fn open(options: &TreeOptions) -> Result<Self> {
+    /// Makes the root, checks that it can be used, and opens it. `first` is the file system of the
+    /// tree's first writer, `failures` counts the failed syncs of all.
+    pub(super) fn open(
+        options: &TreeOptions,
+        first: Option<u64>,
+        failures: &Failures,
+    ) -> Result<Self> {
         let root = &options.root;
+        let device = device::check(root, first)?;
         fs::create_dir_all(root).at("make the directory", root)?;
         if !options.allow_network_fs {
             network::refuse(root)?;
         }
         // The committer first: it must see every error of what is written later.
-        let committer = Committer::open(root)?;
+        let committer = Committer::open(root, failures)?;
         let staging = Staging::open(root, &options.host)?;
-        Ok(Self { staging, committer })
+        Ok(Self {
+            staging,
+            committer,
+            device,
+        })
     }
 
     /// Stages files, commits, places them there, and commits again. What was

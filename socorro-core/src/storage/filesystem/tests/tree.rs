@@ -1,6 +1,7 @@
 //! Saving, reading, removing.
 
 use super::*;
+use crate::storage::spool_file::SpoolFile;
 
 #[tokio::test]
 async fn a_saved_crash_reads_back_and_is_walked() {
@@ -133,4 +134,49 @@ async fn a_crash_whose_names_were_not_synced_is_taken_back_and_saved_anew() {
 
     tree.save_raw_crash(&id, &raw, &dumps).await.unwrap();
     assert_eq!(ids(&tree), [id]);
+}
+
+#[tokio::test]
+async fn a_sync_that_fails_counts_for_what_was_begun_before_the_tree_was_opened_anew() {
+    let root = TempDir::new().unwrap();
+    let (id, raw, dumps) = crash();
+    let tree = dated(root.path());
+    let spilled = tree.spill().unwrap();
+    // The failure makes the tree open anew.
+    fs::remove_dir_all(root.path().join(".staging")).unwrap();
+    tree.save_raw_crash(&id, &raw, &dumps).await.unwrap_err();
+    assert!(spilled.is_sound());
+    tree.fail_sync_after(0);
+    tree.save_raw_crash(&id, &raw, &dumps).await.unwrap_err();
+    assert!(!spilled.is_sound());
+}
+
+#[tokio::test]
+async fn a_large_dump_is_taken_from_its_copy_once_a_sync_of_its_disk_has_failed_or_else_not_at_all()
+{
+    let dirs = [
+        TempDir::new().unwrap(),
+        TempDir::new_in("/dev/shm").unwrap(),
+    ];
+    let trees = dirs.each_ref().map(|dir| Arc::new(dated(dir.path())));
+    let fail_a_sync = async |tree: &Tree| {
+        let (id, raw, dumps) = crash();
+        tree.fail_sync_after(0);
+        tree.save_raw_crash(&id, &raw, &dumps).await.unwrap_err();
+    };
+    let mut copied = SpoolFile::new(&trees);
+    let mut single = SpoolFile::new(&trees[..1]);
+    for file in [&mut copied, &mut single] {
+        file.append(b"MDMP ").unwrap();
+        file.append(b"large").unwrap();
+    }
+    assert!(single.dump().is_some());
+
+    fail_a_sync(&trees[0]).await;
+    assert_eq!(single.dump(), None);
+    let dump = copied.dump().unwrap();
+    assert_eq!(&dump.read().unwrap()[..], b"MDMP large");
+    assert!(matches!(dump, Dump::File(path) if path.starts_with(dirs[1].path())));
+    fail_a_sync(&trees[1]).await;
+    assert_eq!(copied.dump(), None);
 }

@@ -56,6 +56,14 @@ fn mistakes_are_named_and_end_with_exit_code_1() {
             vec!["collector.listen"],
         ),
         (vec!["--set", "log.level=loud,=="], vec!["log.level"]),
+        (
+            vec!["--set", "collector.max_dump_name_bytes=19"],
+            vec!["collector.max_dump_name_bytes = 19", "20"],
+        ),
+        (
+            vec!["--set", "collector.max_dump_name_bytes=61"],
+            vec!["collector.max_dump_name_bytes = 61", "60"],
+        ),
     ] {
         let (output, errors) = run(&args);
         assert_eq!(output.status.code(), Some(1), "{args:?}: {errors}");
