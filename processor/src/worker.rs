@@ -1,6 +1,7 @@
 //! Claims crashes, processes them, stores the results: a short loop over what can come of it.
 
 use std::num::NonZero;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,8 @@ use socorro_core::retry::TransactionExecutor;
 use socorro_core::service::{Context, Error};
 use socorro_core::storage::open::PrimaryStorage;
 use socorro_core::storage::{Blame, Claim, Finish, Result};
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{error, info, warn};
@@ -35,7 +37,7 @@ pub struct Processor {
 #[derive(Debug)]
 pub enum Step {
     /// A crash was claimed and is being processed; ends when its result is stored.
-    Began(tokio::task::JoinHandle<()>),
+    Began(JoinHandle<()>),
     /// Nothing waits.
     Idle,
     /// The queue could not be read.
@@ -56,7 +58,13 @@ impl Processor {
         let primary = PrimaryStorage::new(&context.shared);
         let storage = Arc::clone(&primary.storage);
         Ok(Self {
-            maker: Maker::new(storage, context.shared.storage.host(), &options, lists)?,
+            maker: Maker::new(
+                storage,
+                context.shared.storage.host(),
+                &options,
+                lists,
+                &metrics,
+            )?,
             primary,
             options,
             executor: TransactionExecutor::new(transactions, context.stop.clone()),
@@ -69,29 +77,56 @@ impl Processor {
     pub async fn run(&self) {
         tokio::spawn(keep_counts(self.primary.clone(), self.stop.clone()));
         let slots = Arc::new(Semaphore::new(self.options.workers));
+        let reserve = Arc::new(Semaphore::new(1));
         info!(workers = self.options.workers, "waiting for crashes");
         while !self.stop.is_cancelled() {
-            // Unwrap safety: the semaphore is never closed.
-            let slot = Arc::clone(&slots).acquire_owned().await.unwrap();
-            if self.stop.is_cancelled() {
+            let free = Arc::clone(&slots).acquire_owned();
+            let Some(slot) = self.serve_requests_until(free, &reserve).await else {
                 break;
-            }
+            };
+            let looked = Instant::now();
             match self.step().await {
-                Step::Began(work) => {
-                    tokio::spawn(async move {
-                        if let Err(panic) = work.await {
-                            error!(%panic, "a worker broke down; its claim will run out");
-                        }
-                        drop(slot);
-                    });
+                // Unwrap safety: no semaphore is ever closed.
+                Step::Began(work) => see_off(work, slot.unwrap()),
+                Step::Idle => {
+                    let poll = self.options.poll_interval.get();
+                    let rest = (looked.elapsed() * REST).min(AFTER_FAILURE).max(poll);
+                    let rest = tokio::time::sleep(rest);
+                    self.serve_requests_until(rest, &reserve).await;
                 }
-                Step::Idle => self.pause(self.options.poll_interval.get()).await,
                 Step::Failed => self.pause(AFTER_FAILURE).await,
             }
         }
         // All slots are free when all work has ended. Unwrap safety: as above.
         let all = u32::try_from(self.options.workers).unwrap_or(u32::MAX);
         drop(slots.acquire_many(all).await.unwrap());
+        drop(reserve.acquire().await.unwrap());
+    }
+
+    /// Waits for something, and meanwhile begins what somebody asks for, in a reserve for one crash:
+    /// whatever all workers are busy with, and for how long. `None` after the stop.
+    async fn serve_requests_until<T>(
+        &self,
+        ready: impl Future<Output = T>,
+        reserve: &Arc<Semaphore>,
+    ) -> Option<T> {
+        let mut ready = pin!(ready);
+        loop {
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return None,
+                ready = &mut ready => return Some(ready),
+                () = tokio::time::sleep(REQUESTS_EVERY) => {}
+            }
+            let Ok(slot) = Arc::clone(reserve).try_acquire_owned() else {
+                continue;
+            };
+            match self.begin(self.primary.queue.claim_requested().await) {
+                Step::Began(work) => see_off(work, slot),
+                Step::Idle => {}
+                Step::Failed => self.pause(AFTER_FAILURE).await,
+            }
+        }
     }
 
     async fn pause(&self, time: Duration) {
@@ -103,7 +138,11 @@ impl Processor {
 
     /// Looks for a crash once, and begins to process it.
     pub async fn step(&self) -> Step {
-        match self.primary.queue.claim().await {
+        self.begin(self.primary.queue.claim().await)
+    }
+
+    fn begin(&self, claimed: Result<Option<Box<dyn Claim>>>) -> Step {
+        match claimed {
             Ok(Some(claim)) => {
                 let processor = self.clone();
                 Step::Began(tokio::spawn(async move { processor.process(claim).await }))
@@ -206,6 +245,16 @@ impl Processor {
     }
 }
 
+/// Keeps the slot until the work has ended.
+fn see_off(work: JoinHandle<()>, slot: OwnedSemaphorePermit) {
+    tokio::spawn(async move {
+        if let Err(panic) = work.await {
+            error!(%panic, "a worker broke down; its claim will run out");
+        }
+        drop(slot);
+    });
+}
+
 /// Counts a crash as long as it is worked on.
 struct InProgress(Gauge);
 
@@ -221,6 +270,13 @@ impl Drop for InProgress {
         self.0.dec();
     }
 }
+
+/// How often requests alone are looked for while there is no slot, or nothing to do.
+const REQUESTS_EVERY: Duration = Duration::from_millis(500);
+
+/// After a look at the queue that found nothing: so many times as long as it took. In a queue from which
+/// very much was deleted lately it takes long, and loads the server.
+const REST: u32 = 10;
 
 /// After a storage that did not answer.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);

@@ -1,7 +1,8 @@
 //! The queue of a file-system primary storage.
 //!
 //! * A crash waits while its date link in the standard tree exists.
-//! * `<root>/.queue/priority/<id>` is a request for that crash (see [`super::requests`]).
+//! * `<root>/.queue/priority/<id>` and `<root>/.queue/reprocess/<id>` are requests for that crash
+//!   (see [`super::requests`]).
 //! * `<root>/.queue/claims/<id>` is locked (`flock`) by the process that works on the crash and
 //!   holds the number of the attempt. The kernel drops the lock of a dead process, so its crash
 //!   can be taken over at once. Claims are thus good for the processors of one host.
@@ -10,6 +11,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -19,11 +21,13 @@ use tracing::{debug, info};
 use super::FileSystemCrashStorage;
 use super::files::{find, is_whole, remove_file};
 use super::links::{date_link, is_there};
-use super::requests::{Request, Requests};
+use super::requests::{self, Request, Requests};
 use crate::crash_id::CrashId;
 use crate::processed_crash::ProcessedCrash;
 use crate::storage::error::{AtPath, FsError};
-use crate::storage::{Claim, CrashIds, CrashQueue, CrashStorage, Finish, Result, blocking};
+use crate::storage::{
+    Claim, CrashIds, CrashQueue, CrashStorage, Finish, Lane, Result, StorageError, blocking,
+};
 
 const CLAIMS: &str = ".queue/claims";
 
@@ -31,6 +35,9 @@ const CLAIMS: &str = ".queue/claims";
 #[derive(Debug)]
 pub(super) struct QueueState {
     requests: Requests,
+    again: Requests,
+    /// How many claims were tried.
+    tried: AtomicUsize,
     claims: PathBuf,
     walk: Mutex<Option<Walk>>,
 }
@@ -47,9 +54,20 @@ impl std::fmt::Debug for Walk {
 impl QueueState {
     pub(super) fn below(root: &Path) -> Self {
         Self {
-            requests: Requests::below(root),
+            requests: Requests::below(root, requests::SOON),
+            again: Requests::below(root, requests::AGAIN),
+            tried: AtomicUsize::new(0),
             claims: root.join(CLAIMS),
             walk: Mutex::new(None),
+        }
+    }
+
+    /// Where a lane is one of requests.
+    fn requests_of(&self, lane: Lane) -> Option<&Requests> {
+        match lane {
+            Lane::Requested => Some(&self.requests),
+            Lane::Reprocess => Some(&self.again),
+            Lane::Waiting => None,
         }
     }
 }
@@ -57,14 +75,12 @@ impl QueueState {
 #[async_trait]
 impl CrashQueue for FileSystemCrashStorage {
     async fn claim(&self) -> Result<Option<Box<dyn Claim>>> {
-        let store = self.clone();
-        let held = blocking(move || store.claim_next()).await?;
-        Ok(held.map(|held| {
-            Box::new(FileClaim {
-                store: self.clone(),
-                held,
-            }) as Box<dyn Claim>
-        }))
+        let turn = self.queue.tried.fetch_add(1, Ordering::Relaxed);
+        self.claim_from(Lane::order(turn)).await
+    }
+
+    async fn claim_requested(&self) -> Result<Option<Box<dyn Claim>>> {
+        self.claim_from([Lane::Requested]).await
     }
 
     async fn request(&self, id: &CrashId) -> Result<()> {
@@ -72,17 +88,21 @@ impl CrashQueue for FileSystemCrashStorage {
         blocking(move || Ok(queue.requests.make(&id)?)).await
     }
 
+    async fn reprocess(&self, id: &CrashId) -> Result<()> {
+        let (queue, id) = (Arc::clone(&self.queue), *id);
+        blocking(move || Ok(queue.again.make(&id)?)).await
+    }
+
     async fn is_requested(&self, id: &CrashId) -> Result<bool> {
         let (queue, id) = (Arc::clone(&self.queue), *id);
         blocking(move || Ok(queue.requests.is_made(&id)?)).await
     }
 
-    fn requested(&self) -> Result<CrashIds> {
-        Ok(Box::new(self.queue.requests.ids()?.map(Ok)))
-    }
-
-    fn waiting(&self) -> Result<CrashIds> {
-        self.new_crashes()
+    fn queued(&self, lane: Lane) -> Result<CrashIds> {
+        match self.queue.requests_of(lane) {
+            Some(requests) => Ok(Box::new(requests.ids()?.map(Ok))),
+            None => self.new_crashes(),
+        }
     }
 }
 
@@ -100,10 +120,28 @@ impl FileSystemCrashStorage {
         .await
     }
 
-    fn claim_next(&self) -> Result<Option<Held>> {
-        if let Some(held) = self.claim_requested()? {
-            return Ok(Some(held));
-        }
+    async fn claim_from<const N: usize>(&self, lanes: [Lane; N]) -> Result<Option<Box<dyn Claim>>> {
+        let store = self.clone();
+        let claim = move || {
+            for lane in lanes {
+                let held = match store.queue.requests_of(lane) {
+                    Some(requests) => store.claim_asked(lane, requests)?,
+                    None => store.claim_waiting()?,
+                };
+                if held.is_some() {
+                    return Ok(held);
+                }
+            }
+            Ok::<_, StorageError>(None)
+        };
+        let held = blocking(claim).await?;
+        Ok(held.map(|held| {
+            let store = self.clone();
+            Box::new(FileClaim { store, held }) as Box<dyn Claim>
+        }))
+    }
+
+    fn claim_waiting(&self) -> Result<Option<Held>> {
         let mut walk = self
             .queue
             .walk
@@ -132,8 +170,7 @@ impl FileSystemCrashStorage {
         Ok(None)
     }
 
-    fn claim_requested(&self) -> Result<Option<Held>> {
-        let requests = &self.queue.requests;
+    fn claim_asked(&self, lane: Lane, requests: &Requests) -> Result<Option<Held>> {
         for id in requests.ids()? {
             let Some(request) = requests.get(&id) else {
                 continue;
@@ -145,7 +182,7 @@ impl FileSystemCrashStorage {
                 }
                 continue;
             }
-            if let Some(held) = self.try_claim(&id, Some(request))? {
+            if let Some(held) = self.try_claim(&id, Some((lane, request)))? {
                 return Ok(Some(held));
             }
         }
@@ -169,14 +206,17 @@ impl FileSystemCrashStorage {
     }
 
     /// Claims a crash that is in the queue and not claimed. `request` is the one that asked for it.
-    fn try_claim(&self, id: &CrashId, request: Option<Request>) -> Result<Option<Held>> {
+    fn try_claim(&self, id: &CrashId, request: Option<(Lane, Request)>) -> Result<Option<Held>> {
         fs::create_dir_all(&self.queue.claims).at("make the directory", &self.queue.claims)?;
         let path = self.queue.claims.join(id.as_str());
         let Some(mut file) = lock(&path)? else {
             return Ok(None);
         };
         let still_waits = match &request {
-            Some(_) => self.queue.requests.get(id) == request,
+            Some((lane, request)) => {
+                let requests = self.queue.requests_of(*lane);
+                requests.and_then(|requests| requests.get(id)).as_ref() == Some(request)
+            }
             None => self.date_link(id)?.is_some_and(|link| is_there(&link)),
         };
         if !still_waits {
@@ -217,8 +257,10 @@ impl FileSystemCrashStorage {
     /// What is left to be done for a crash whose result is stored. The request goes first, the mark of
     /// the claim last: a processor killed before that is asked again.
     fn dequeue(&self, held: &Held) -> Result<(), FsError> {
-        if let Some(request) = &held.request {
-            self.queue.requests.forget(&held.id, request)?;
+        if let Some((lane, request)) = &held.request
+            && let Some(requests) = self.queue.requests_of(*lane)
+        {
+            requests.forget(&held.id, request)?;
         }
         remove_file(&held.path).at("remove", &held.path).map(drop)
     }
@@ -229,7 +271,7 @@ impl FileSystemCrashStorage {
 struct Held {
     id: CrashId,
     attempt: u32,
-    request: Option<Request>,
+    request: Option<(Lane, Request)>,
     path: PathBuf,
     /// Holds the lock.
     _file: Arc<File>,

@@ -44,7 +44,7 @@ pub(super) async fn exchange(
         if now.value(column::OOID).is_none() {
             // The crash was removed meanwhile, and an empty expected value matches an absent row:
             // don't leave a ghost of it. Only the cell: a save of the crash may be under way.
-            connection.delete_cell(&schema::CRASHES, row, column::CLAIM)?;
+            connection.delete_cells(&schema::CRASHES, row, &[column::CLAIM])?;
             return Ok(false);
         }
         Ok(now.value(column::CLAIM) == Some(new.as_slice()))

@@ -22,7 +22,7 @@ use super::schema::Table;
 use super::*;
 use crate::config::Period;
 use crate::raw_crash::{ThrottleResult, field, format_timestamp};
-use crate::storage::{Blame, Claim, CrashQueue, Finish};
+use crate::storage::{Blame, Claim, CrashQueue, Finish, Lane, blocking};
 use crate::testing;
 
 /// Lease of claims in these tests.
