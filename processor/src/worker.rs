@@ -90,7 +90,7 @@ impl Processor {
                 Step::Began(work) => see_off(work, slot.unwrap()),
                 Step::Idle => {
                     let poll = self.options.poll_interval.get();
-                    let rest = (looked.elapsed() * REST).min(AFTER_FAILURE).max(poll);
+                    let rest = (looked.elapsed() * REST).min(LONGEST_REST).max(poll);
                     let rest = tokio::time::sleep(rest);
                     self.serve_requests_until(rest, &reserve).await;
                 }
@@ -277,6 +277,7 @@ const REQUESTS_EVERY: Duration = Duration::from_millis(500);
 /// After a look at the queue that found nothing: so many times as long as it took. In a queue from which
 /// very much was deleted lately it takes long, and loads the server.
 const REST: u32 = 10;
+const LONGEST_REST: Duration = Duration::from_secs(15);
 
 /// After a storage that did not answer.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
