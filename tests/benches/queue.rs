@@ -18,19 +18,19 @@ use socorro_tests::site::Site;
 use tokio::runtime::Runtime;
 
 fn main() {
-    let parts: [(&str, fn(&str)); 3] = [
-        ("claims", claims),
-        ("throughput", throughput),
-        ("on-demand", on_demand),
-    ];
     let named: Vec<_> = std::env::args().skip(1).collect();
     // Cargo adds `--bench`.
     let all = named.iter().all(|word| word.starts_with("--"));
+    let is_wanted = |part: &str| all || named.iter().any(|word| word == part);
     let hbase = OwnHBase::new();
-    for (name, part) in parts {
-        if all || named.iter().any(|word| word == name) {
-            part(&hbase.address);
-        }
+    if is_wanted("claims") {
+        claims(&hbase.address);
+    }
+    if is_wanted("throughput") {
+        throughput(&hbase.address);
+    }
+    if is_wanted("on-demand") {
+        on_demand(&hbase.address);
     }
 }
 

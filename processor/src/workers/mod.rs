@@ -5,7 +5,8 @@
 //! process, `processor worker`, stays for the next dump, and its symbols with it.
 //!
 //! `pool.rs` hands dumps to workers and says what became of those that died; `starter.rs` starts them, so
-//! that they end with the processor; `process.rs` is one worker as the processor sees it, `serve.rs` is the worker itself, and `wire.rs` is what they say to each other.
+//! that they end with the processor; `process.rs` is one worker as the processor sees it, `serve.rs` is the
+//! worker itself, and `wire.rs` is what they say to each other.
 
 mod jail;
 mod pool;

@@ -7,9 +7,8 @@
 //!   holds the number of the attempt. The kernel drops the lock of a dead process, so its crash
 //!   can be taken over at once. Claims are thus good for the processors of one host.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
-use std::os::unix::fs::MetadataExt;
+use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,14 +18,14 @@ use jiff::Timestamp;
 use tracing::{debug, info};
 
 use super::FileSystemCrashStorage;
+use super::claim::{FileClaim, Held, lock, write_attempt};
 use super::files::{find, is_whole, remove_file};
 use super::links::{date_link, is_there};
 use super::requests::{self, Request, Requests};
 use crate::crash_id::CrashId;
-use crate::processed_crash::ProcessedCrash;
 use crate::storage::error::{AtPath, FsError};
 use crate::storage::{
-    Claim, CrashIds, CrashQueue, CrashStorage, Finish, Lane, Result, StorageError, blocking,
+    Claim, CrashIds, CrashQueue, CrashStorage, Lane, Result, StorageError, blocking,
 };
 
 const CLAIMS: &str = ".queue/claims";
@@ -256,7 +255,7 @@ impl FileSystemCrashStorage {
 
     /// What is left to be done for a crash whose result is stored. The request goes first, the mark of
     /// the claim last: a processor killed before that is asked again.
-    fn dequeue(&self, held: &Held) -> Result<(), FsError> {
+    pub(super) fn dequeue(&self, held: &Held) -> Result<(), FsError> {
         if let Some((lane, request)) = &held.request
             && let Some(requests) = self.queue.requests_of(*lane)
         {
@@ -264,87 +263,4 @@ impl FileSystemCrashStorage {
         }
         remove_file(&held.path).at("remove", &held.path).map(drop)
     }
-}
-
-/// A claim as files: the locked file of this crash.
-#[derive(Debug, Clone)]
-struct Held {
-    id: CrashId,
-    attempt: u32,
-    request: Option<(Lane, Request)>,
-    path: PathBuf,
-    /// Holds the lock.
-    _file: Arc<File>,
-}
-
-#[derive(Debug)]
-struct FileClaim {
-    store: FileSystemCrashStorage,
-    held: Held,
-}
-
-#[async_trait]
-#[deny(clippy::missing_trait_methods)]
-impl Claim for FileClaim {
-    fn id(&self) -> CrashId {
-        self.held.id
-    }
-
-    fn attempt(&self) -> u32 {
-        self.held.attempt
-    }
-
-    /// The lock is held as long as the process lives.
-    async fn renew(&mut self) -> Result<bool> {
-        Ok(true)
-    }
-
-    async fn finish(&mut self, processed: &ProcessedCrash) -> Result<Finish> {
-        self.store.save_processed(&self.held.id, processed).await?;
-        let (store, held) = (self.store.clone(), self.held.clone());
-        blocking(move || store.dequeue(&held)).await?;
-        Ok(Finish::Stored)
-    }
-
-    async fn release(&mut self) -> Result<()> {
-        let path = self.held.path.clone();
-        let earlier = self.held.attempt - 1;
-        blocking(move || {
-            if earlier == 0 {
-                remove_file(&path).at("remove", &path)?;
-                return Ok(());
-            }
-            let mut file = File::options().write(true).open(&path).at("open", &path)?;
-            Ok(write_attempt(&mut file, earlier).at("write", &path)?)
-        })
-        .await
-    }
-}
-
-/// Opens and locks a file that its last holder may just be removing.
-fn lock(path: &Path) -> Result<Option<File>, FsError> {
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .read(true)
-        .write(true)
-        .open(path)
-        .at("open", path)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Ok(None),
-        Err(TryLockError::Error(error)) => return Err(error).at("lock", path),
-    }
-    let ours = file.metadata().at("look at", path)?.ino();
-    Ok((inode_of(path) == Some(ours)).then_some(file))
-}
-
-fn write_attempt(file: &mut File, attempt: u32) -> std::io::Result<()> {
-    file.rewind()?;
-    file.set_len(0)?;
-    writeln!(file, "{attempt}")
-}
-
-fn inode_of(path: &Path) -> Option<u64> {
-    fs::metadata(path).ok().map(|meta| meta.ino())
 }

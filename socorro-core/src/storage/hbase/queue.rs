@@ -13,9 +13,10 @@ use super::batch::RowPut;
 use super::claim::{ClaimCell, Observed};
 use super::client::{Connection, Row, put};
 use super::error::CallResult;
+use super::hint::{Hint, table_of};
 use super::lane::LaneReader;
 use super::owned::{HBaseClaim, exchange};
-use super::schema::{self, Table, column};
+use super::schema::{self, column};
 use super::{results, row_key, rows};
 use crate::crash_id::CrashId;
 use crate::storage::{Claim, CrashIds, CrashQueue, Lane, Result};
@@ -64,41 +65,6 @@ impl QueueState {
 impl Reading {
     fn of(&mut self, lane: Lane) -> &mut LaneReader {
         &mut self.lanes[lane as usize]
-    }
-}
-
-/// A queue row: a hint that a crash waits.
-#[derive(Debug, Clone)]
-pub(super) struct Hint {
-    table: &'static Table,
-    key: Vec<u8>,
-    id: CrashId,
-    timestamp: i64,
-}
-
-impl Hint {
-    fn of(table: &'static Table, row: Row) -> Option<Self> {
-        let cell = row.cells.get(column::OOID.as_bytes())?;
-        let id = std::str::from_utf8(&cell.value).ok()?.parse().ok()?;
-        Some(Self {
-            table,
-            key: row.key,
-            id,
-            timestamp: cell.timestamp,
-        })
-    }
-
-    pub(super) fn delete(&self, connection: &mut Connection) -> CallResult<()> {
-        connection.delete(self.table, self.key.clone(), Some(self.timestamp))
-    }
-}
-
-/// The table of a lane.
-pub(super) fn table_of(lane: Lane) -> &'static Table {
-    match lane {
-        Lane::Requested => &schema::REQUESTED,
-        Lane::Waiting => &schema::WAITING,
-        Lane::Reprocess => &schema::REPROCESS,
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod claims;
 mod counts;
+mod lanes;
 mod restores;
 mod saves;
 mod set_up;
