@@ -132,7 +132,8 @@ public class Tables {
         for (String index : List.of("submitted_time", "legacy_submitted_time", "hang_id_submitted_time")) {
             add("crash_reports_index_" + index, BY_HEX_DIGIT, Map.of(), family("ids", 1, Use.INDEX));
         }
-        for (String queue : List.of("unprocessed_flag", "legacy_unprocessed_flag", "priority_unprocessed_flag")) {
+        for (String queue : List.of(
+            "unprocessed_flag", "legacy_unprocessed_flag", "reprocess_flag", "priority_unprocessed_flag")) {
             // Requests are few, and each processor asks for all of them four times a second: one region, one call.
             add("crash_reports_index_" + queue, queue.startsWith("priority") ? NOT_SPLIT : BY_HEX_DIGIT, shortLived,
                 family("ids", 1, Use.QUEUE),

@@ -15,7 +15,8 @@ pub use crate::rewrite::{Rewrite, Template};
 pub struct Options {
     /// Crashes processed at a time. 0: one for each core.
     pub workers: usize,
-    /// How long to wait before looking again when the queue is empty.
+    /// How long to wait before looking again when the queue is empty. Crashes that somebody asked for
+    /// are looked for twice a second.
     pub poll_interval: Period,
     /// How often a claim is renewed; well below `hbase.claim_lease`.
     pub renew_interval: Period,

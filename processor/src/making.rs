@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde_json::Value;
 use socorro_core::crash_id::CrashId;
 use socorro_core::dumps::{Dump, DumpName, Dumps, MAIN_DUMP};
-use socorro_core::processed_crash::ProcessedCrash;
+use socorro_core::processed_crash::{ProcessedCrash, key};
 use socorro_core::public_annotations::PublicAnnotations;
 use socorro_core::raw_crash::RawCrash;
 use socorro_core::service::Error;
@@ -14,6 +15,7 @@ use socorro_core::storage::{Blame, CrashStorage, Result, StorageError};
 use tracing::error;
 
 use crate::config::Options;
+use crate::metrics::Metrics;
 use crate::transform::{Knowledge, transform};
 use crate::walk::Walk;
 use crate::workers::Pool;
@@ -34,6 +36,7 @@ impl Maker {
         host: String,
         options: &Options,
         lists: Lists,
+        metrics: &Metrics,
     ) -> Result<Self, Error> {
         let public = PublicAnnotations::load(&options.public_annotations)?;
         Ok(Self {
@@ -44,7 +47,10 @@ impl Maker {
                 public,
                 rewrites: options.rule.clone(),
             }),
-            pool: Arc::new(Pool::new(options.walk.clone())),
+            pool: Arc::new(Pool::new(
+                options.walk.clone(),
+                metrics.worker_deaths.clone(),
+            )),
         })
     }
 
@@ -58,12 +64,12 @@ impl Maker {
         match read().await {
             Ok((raw, dumps)) => {
                 let walks = self.walk_all(dumps).await;
-                Ok(self.transform(id, raw, walks, None).await)
+                self.transform(id, raw, walks, None).await
             }
             Err(error) if error.blame() == Blame::Crash && !error.is_not_found() => {
                 let note = format!("can't be read: {error}");
                 let raw = RawCrash::default();
-                Ok(self.transform(id, raw, BTreeMap::new(), Some(note)).await)
+                self.transform(id, raw, BTreeMap::new(), Some(note)).await
             }
             Err(error) => Err(error),
         }
@@ -75,7 +81,7 @@ impl Maker {
             Err(StorageError::Refused { .. }) => RawCrash::default(),
             other => other?,
         };
-        Ok(self.transform(id, raw, BTreeMap::new(), Some(note)).await)
+        self.transform(id, raw, BTreeMap::new(), Some(note)).await
     }
 
     async fn transform(
@@ -84,7 +90,8 @@ impl Maker {
         raw: RawCrash,
         walks: BTreeMap<DumpName, Walk>,
         note: Option<String>,
-    ) -> ProcessedCrash {
+    ) -> Result<ProcessedCrash> {
+        let history = self.history(id).await?;
         let (id, knowledge) = (*id, Arc::clone(&self.knowledge));
         let who = format!("{}_{}", self.host, std::process::id());
         let notes = [who, "processor".to_owned()]
@@ -93,7 +100,21 @@ impl Maker {
             .collect();
         let rules = move || transform(id, &raw, &walks, &knowledge, notes);
         // Unwrap safety: the panic of a rule is caught and becomes a note.
-        tokio::task::spawn_blocking(rules).await.unwrap()
+        let mut processed = tokio::task::spawn_blocking(rules).await.unwrap();
+        if !history.is_empty() {
+            processed.set(key::PROCESSOR_HISTORY, history);
+        }
+        Ok(processed)
+    }
+
+    /// The notes of earlier times, where the crash was processed before.
+    async fn history(&self, id: &CrashId) -> Result<Vec<Value>> {
+        match self.storage.get_processed(id).await {
+            Ok(earlier) => Ok(earlier.history()),
+            // There is none, or none that can be read: processing it again mends that.
+            Err(error) if error.blame() == Blame::Crash => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Walks each dump that is a minidump by its name, one after the other.

@@ -1,9 +1,13 @@
 //! What a processor counts.
 
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
+
+/// Worker processes that died, by reason: what the `mdsw_status_string` of a dump would say.
+pub type WorkerDeaths = Family<[(&'static str, String); 1], Counter>;
 
 /// The counters of one processor.
 #[derive(Debug)]
@@ -18,6 +22,8 @@ pub struct Metrics {
     pub taken_over: Counter,
     /// Calls to the storage that failed.
     pub storage_errors: Counter,
+    /// Worker processes that died over a dump, or while they waited for one.
+    pub worker_deaths: WorkerDeaths,
     /// Crashes being processed now.
     pub in_progress: Gauge,
     /// Time from the claim to the stored result.
@@ -42,9 +48,15 @@ impl Metrics {
                 "Results dropped, another processor was faster",
             ),
             storage_errors: counter("storage_errors", "Calls to the storage that failed"),
+            worker_deaths: WorkerDeaths::default(),
             in_progress: Gauge::default(),
             duration: Histogram::new(exponential_buckets(0.001, 2.0, 18)),
         };
+        registry.register(
+            "worker_deaths",
+            "Worker processes that died, by reason",
+            metrics.worker_deaths.clone(),
+        );
         registry.register(
             "in_progress",
             "Crashes being processed now",

@@ -1,4 +1,6 @@
-//! Claims crashes, processes them, stores the results: a short loop over what can come of it.
+//! Processes a crash that was claimed, and stores the result; `poll` claims.
+
+mod poll;
 
 use std::num::NonZero;
 use std::sync::Arc;
@@ -11,7 +13,7 @@ use socorro_core::retry::TransactionExecutor;
 use socorro_core::service::{Context, Error};
 use socorro_core::storage::open::PrimaryStorage;
 use socorro_core::storage::{Blame, Claim, Finish, Result};
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{error, info, warn};
@@ -31,17 +33,6 @@ pub struct Processor {
     stop: CancellationToken,
 }
 
-/// What came of looking for work.
-#[derive(Debug)]
-pub enum Step {
-    /// A crash was claimed and is being processed; ends when its result is stored.
-    Began(tokio::task::JoinHandle<()>),
-    /// Nothing waits.
-    Idle,
-    /// The queue could not be read.
-    Failed,
-}
-
 type SharedClaim = Arc<Mutex<Box<dyn Claim>>>;
 
 impl Processor {
@@ -56,7 +47,13 @@ impl Processor {
         let primary = PrimaryStorage::new(&context.shared);
         let storage = Arc::clone(&primary.storage);
         Ok(Self {
-            maker: Maker::new(storage, context.shared.storage.host(), &options, lists)?,
+            maker: Maker::new(
+                storage,
+                context.shared.storage.host(),
+                &options,
+                lists,
+                &metrics,
+            )?,
             primary,
             options,
             executor: TransactionExecutor::new(transactions, context.stop.clone()),
@@ -65,55 +62,10 @@ impl Processor {
         })
     }
 
-    /// Processes crashes until the stop; then ends what is begun.
-    pub async fn run(&self) {
-        tokio::spawn(keep_counts(self.primary.clone(), self.stop.clone()));
-        let slots = Arc::new(Semaphore::new(self.options.workers));
-        info!(workers = self.options.workers, "waiting for crashes");
-        while !self.stop.is_cancelled() {
-            // Unwrap safety: the semaphore is never closed.
-            let slot = Arc::clone(&slots).acquire_owned().await.unwrap();
-            if self.stop.is_cancelled() {
-                break;
-            }
-            match self.step().await {
-                Step::Began(work) => {
-                    tokio::spawn(async move {
-                        if let Err(panic) = work.await {
-                            error!(%panic, "a worker broke down; its claim will run out");
-                        }
-                        drop(slot);
-                    });
-                }
-                Step::Idle => self.pause(self.options.poll_interval.get()).await,
-                Step::Failed => self.pause(AFTER_FAILURE).await,
-            }
-        }
-        // All slots are free when all work has ended. Unwrap safety: as above.
-        let all = u32::try_from(self.options.workers).unwrap_or(u32::MAX);
-        drop(slots.acquire_many(all).await.unwrap());
-    }
-
     async fn pause(&self, time: Duration) {
         tokio::select! {
             () = tokio::time::sleep(time) => {}
             () = self.stop.cancelled() => {}
-        }
-    }
-
-    /// Looks for a crash once, and begins to process it.
-    pub async fn step(&self) -> Step {
-        match self.primary.queue.claim().await {
-            Ok(Some(claim)) => {
-                let processor = self.clone();
-                Step::Began(tokio::spawn(async move { processor.process(claim).await }))
-            }
-            Ok(None) => Step::Idle,
-            Err(error) => {
-                self.metrics.storage_errors.inc();
-                warn!(%error, wait_seconds = AFTER_FAILURE.as_secs(), "can't read the queue");
-                Step::Failed
-            }
         }
     }
 
@@ -224,23 +176,6 @@ impl Drop for InProgress {
 
 /// After a storage that did not answer.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
-
-/// How often a processor looks for counts that are to be brought up to date.
-const COUNT_EVERY: Duration = Duration::from_secs(5);
-
-/// Helps to keep the counts of a primary storage that has some, until the stop.
-async fn keep_counts(primary: PrimaryStorage, stop: CancellationToken) {
-    let Some(hbase) = primary.hbase else { return };
-    while !stop.is_cancelled() {
-        if let Err(error) = hbase.keep_counts().await {
-            warn!(%error, "can't bring the counts up to date now");
-        }
-        tokio::select! {
-            () = tokio::time::sleep(COUNT_EVERY) => {}
-            () = stop.cancelled() => {}
-        }
-    }
-}
 
 /// Renews a claim until aborted, or until the crash is another's: then cancels `lost`.
 async fn renew(claim: SharedClaim, interval: Duration, lost: CancellationToken) {

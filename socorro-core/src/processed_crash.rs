@@ -24,9 +24,14 @@ pub mod key {
     pub const SUCCESS: &str = "success";
     /// Notes of the processor and its rules: one string, joined with `; `.
     pub const PROCESSOR_NOTES: &str = "processor_notes";
+    /// The notes of earlier times that the crash was processed, the latest first: a list of strings.
+    pub const PROCESSOR_HISTORY: &str = "processor_history";
     /// The stack walker's result.
     pub const JSON_DUMP: &str = "json_dump";
 }
+
+/// How many times of processing are remembered.
+const MAX_HISTORY: usize = 20;
 
 /// The processed crash, as stored (`<id>.jsonz`, `processed_data:json`).
 #[derive(Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -70,6 +75,21 @@ impl ProcessedCrash {
         self.0.remove(name)
     }
 
+    /// What is to be kept of this crash when it is processed again: its notes, with the time at which
+    /// they were made, before those of earlier times. The oldest go where there are too many.
+    pub fn history(&self) -> Vec<Value> {
+        let made = self.get_str(key::COMPLETED).unwrap_or("at an unknown time");
+        let notes = self.get_str(key::PROCESSOR_NOTES);
+        let latest = notes.map(|notes| format!("{made}: {notes}").into());
+        let earlier = self.get(key::PROCESSOR_HISTORY).and_then(Value::as_array);
+        let earlier = earlier.into_iter().flatten().cloned();
+        latest
+            .into_iter()
+            .chain(earlier)
+            .take(MAX_HISTORY)
+            .collect()
+    }
+
     /// The signature, if there is one.
     pub fn signature(&self) -> Option<&str> {
         self.get_str(key::SIGNATURE)
@@ -81,5 +101,45 @@ impl fmt::Debug for ProcessedCrash {
         f.debug_struct("ProcessedCrash")
             .field("signature", &self.signature())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn notes_become_history_with_their_time_the_latest_first_and_the_oldest_go() {
+        let mut crash = ProcessedCrash::default();
+        for time in 1..=30 {
+            let history = crash.history();
+            crash = ProcessedCrash::default();
+            crash.set(key::COMPLETED, format!("t{time}"));
+            crash.set(key::PROCESSOR_NOTES, format!("n{time}"));
+            crash.set(key::PROCESSOR_HISTORY, history);
+        }
+        let history = crash.history();
+        assert_eq!(history[..2], [json!("t30: n30"), json!("t29: n29")]);
+        assert_eq!(history.len(), MAX_HISTORY);
+    }
+
+    #[test]
+    fn a_processed_crash_of_another_program_has_what_history_it_tells() {
+        for (text, history) in [
+            ("{}", vec![]),
+            (
+                r#"{"processor_notes": 1, "processor_history": "no list"}"#,
+                vec![],
+            ),
+            (
+                r#"{"processor_notes": "n", "processor_history": null}"#,
+                vec![json!("at an unknown time: n")],
+            ),
+        ] {
+            let crash = ProcessedCrash::from_json(text.as_bytes()).unwrap();
+            assert_eq!(crash.history(), history, "{text}");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! A running program, its log, and how to stop or kill it.
 
+use std::fs::DirEntry;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -86,6 +87,24 @@ impl Program {
     pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_child(&self.child);
         kill_process(pid, signal).unwrap();
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The processes that it has started and that still run.
+    pub fn children(&self) -> Vec<Pid> {
+        let parent = format!("PPid:\t{}\n", self.child.id());
+        let of_parent = |entry: DirEntry| {
+            let status = std::fs::read_to_string(entry.path().join("status")).ok()?;
+            let pid = entry.file_name().to_str()?.parse().ok()?;
+            let runs = status.contains(&parent) && !status.contains("State:\tZ");
+            Pid::from_raw(pid).filter(|_| runs)
+        };
+        let all = std::fs::read_dir("/proc").unwrap().flatten();
+        all.filter_map(of_parent).collect()
     }
 
     /// Asks it to stop, and waits until it has.

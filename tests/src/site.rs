@@ -3,14 +3,20 @@
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde_json::Value;
 use socorro_core::config::{NoSection, Sources, load};
 use socorro_core::crash_id::CrashId;
+use socorro_core::dumps::{Dump, DumpName, Dumps};
 use socorro_core::processed_crash::SCHEMA;
+use socorro_core::raw_crash::{RawCrash, ThrottleResult, field, format_timestamp};
 use socorro_core::storage::open::PrimaryStorage;
 use socorro_core::testing;
 use socorro_core::testing::json_schema::Schema;
 use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
 
 use crate::program::{self, Program};
 use crate::{fixtures, wait_for};
@@ -163,6 +169,30 @@ impl Site {
             .unwrap()
             .trim()
             .to_owned()
+    }
+
+    /// Puts crashes into the primary storage, as the mover does: all with the dump of that name.
+    pub fn store(&self, crashes: usize, throttle: ThrottleResult, dump: &str) -> Vec<CrashId> {
+        let now = Timestamp::now();
+        let mut raw = RawCrash::new(fixtures::annotations());
+        raw.set(field::SUBMITTED_TIMESTAMP, format_timestamp(now));
+        raw.set(field::LEGACY_PROCESSING, throttle as i64);
+        let dump = Dump::Bytes(fixtures::dump(dump).into());
+        let dumps: Dumps = [(DumpName::main(), dump)].into();
+        let day = now.to_zoned(TimeZone::UTC).date();
+        let ids: Vec<_> = (0..crashes).map(|_| CrashId::new(day)).collect();
+        let storage = self.primary().storage;
+        let saves = async {
+            let mut saves = JoinSet::new();
+            for id in ids.clone() {
+                let (storage, raw, dumps) = (storage.clone(), raw.clone(), dumps.clone());
+                saves.spawn(async move { storage.save_raw_crash(&id, &raw, &dumps).await });
+            }
+            saves.join_all().await
+        };
+        let saved = Runtime::new().unwrap().block_on(saves);
+        saved.into_iter().for_each(Result::unwrap);
+        ids
     }
 
     /// The processed crash, waited for.

@@ -1,4 +1,5 @@
-//! What a worker may still do once it has started: compute, and read symbols.
+//! What a worker may still do once it has started: compute, and read symbols, as long as the processor
+//! lives.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -7,7 +8,9 @@ use landlock::{
     ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus,
     path_beneath_rules,
 };
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{
+    Resource, Rlimit, Signal, getrlimit, set_parent_process_death_signal, setrlimit,
+};
 use rustix::time::{ClockId, clock_gettime};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch, apply_filter};
 
@@ -15,6 +18,8 @@ use crate::walk::WalkOptions;
 
 /// Shuts this process in, for good. Gives what could not be shut, in words: kernels differ.
 pub(crate) fn lock(options: &WalkOptions) -> Vec<String> {
+    // It can't fail: there is such a signal. A processor that is gone already is noticed by its socket.
+    let _ = set_parent_process_death_signal(Some(Signal::KILL));
     limit(Resource::As, options.memory_bytes);
     // No core files: they would hold what the dump holds.
     limit(Resource::Core, 0);

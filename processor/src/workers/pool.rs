@@ -10,6 +10,8 @@ use socorro_core::dumps::Dump;
 use tracing::{error, warn};
 
 use super::process::{Cause, Death, Process};
+use super::starter::Starter;
+use crate::metrics::WorkerDeaths;
 use crate::walk::{Walk, WalkOptions};
 
 /// Workers that wait for dumps. There are as many as dumps were walked at the same time.
@@ -17,14 +19,17 @@ use crate::walk::{Walk, WalkOptions};
 pub struct Pool {
     program: PathBuf,
     options: WalkOptions,
+    starter: Starter,
     idle: Mutex<Vec<Process>>,
+    deaths: WorkerDeaths,
 }
 
 impl Pool {
-    /// A pool whose workers are this program, started again.
-    pub fn new(options: WalkOptions) -> Self {
+    /// A pool whose workers are this program, started again, and counted when they die.
+    pub fn new(options: WalkOptions, deaths: WorkerDeaths) -> Self {
         // The link leads to this very program, even after another has taken its place.
-        Self::of(PathBuf::from("/proc/self/exe"), options)
+        let pool = Self::of(PathBuf::from("/proc/self/exe"), options);
+        Self { deaths, ..pool }
     }
 
     /// A pool of workers of that program.
@@ -32,8 +37,15 @@ impl Pool {
         Self {
             program,
             options,
+            starter: Starter::new(),
             idle: Mutex::default(),
+            deaths: WorkerDeaths::default(),
         }
+    }
+
+    /// The workers that died so far.
+    pub fn deaths(&self) -> &WorkerDeaths {
+        &self.deaths
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Process>> {
@@ -64,11 +76,14 @@ impl Pool {
     }
 
     fn start(&self) -> io::Result<Process> {
-        Process::start(&self.program, &self.options)
+        Process::start(&self.starter, &self.program, &self.options)
     }
 
     fn walk_in(&self, mut process: Process, dump: &File) -> Result<Walk, Death> {
-        let answer = process.walk(dump)?;
+        let answer = process.walk(dump).inspect_err(|death| {
+            let reason = self.explain(death).status;
+            self.deaths.get_or_create(&[("reason", reason)]).inc();
+        })?;
         // What a dump left behind must not be the next one's trouble.
         let has_room = |size| size < self.options.memory_bytes / 4 * 3;
         if process.size().is_some_and(has_room) {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use tracing::warn;
 
+use super::starter::Starter;
 use super::wire::{Kind, receive, send_dump};
 use crate::walk::WalkOptions;
 
@@ -48,9 +49,14 @@ const MAX_WORDS: usize = 64 << 10;
 
 impl Process {
     /// Starts a worker, and waits until it is ready.
-    pub(crate) fn start(program: &Path, options: &WalkOptions) -> io::Result<Self> {
+    pub(super) fn start(
+        starter: &Starter,
+        program: &Path,
+        options: &WalkOptions,
+    ) -> io::Result<Self> {
         let (ours, theirs) = UnixStream::pair()?;
-        let child = Command::new(program)
+        let mut command = Command::new(program);
+        command
             .arg("worker")
             .arg(serde_json::to_string(options)?)
             .env_clear()
@@ -58,8 +64,8 @@ impl Process {
             .stdin(OwnedFd::from(theirs))
             .stdout(Stdio::null())
             // Only a dying worker writes there, a line or two.
-            .stderr(Stdio::piped())
-            .spawn()?;
+            .stderr(Stdio::piped());
+        let child = starter.spawn(command)?;
         let process = Self {
             child,
             socket: ours,

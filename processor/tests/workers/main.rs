@@ -61,6 +61,12 @@ fn assert_failed(walk: &Walk, status: &str, problem: &str) {
     );
 }
 
+/// How many workers have died for that reason.
+fn deaths(pool: &Pool, reason: &str) -> u64 {
+    let label = [("reason", reason.to_owned())];
+    pool.deaths().get_or_create(&label).get()
+}
+
 /// The processed crash of a crash whose main dump gave this.
 fn processed(walk: Walk) -> ProcessedCrash {
     let id = "4dd21cc0-49d9-46ae-a42b-fadb42261116".parse().unwrap();
@@ -142,6 +148,7 @@ fn a_dump_that_computes_for_too_long_is_given_up_and_the_next_is_walked() {
         "the dump: the stack walker computed for longer",
     );
     assert_walks_well(&pool);
+    assert_eq!((deaths(&pool, "Timeout"), deaths(&pool, "Killed")), (2, 0));
 }
 
 #[test]
@@ -198,6 +205,8 @@ fn a_worker_that_was_killed_while_it_waited_or_worked_is_replaced() {
     let walk = walking.join().unwrap();
     assert_failed(&walk, "Killed", "the host: ");
     assert_walks_well(&pool);
+    // One while it waited, and two at work.
+    assert_eq!(deaths(&pool, "Killed"), 3);
 }
 
 #[test]

@@ -24,7 +24,8 @@ pub(super) enum Command {
         #[arg(value_parser = CrashId::parse_prefixed)]
         id: CrashId,
     },
-    /// Ask for stored crashes to be processed, again where they have been
+    /// Ask for stored crashes to be processed, again where they have been, without keeping others
+    /// waiting
     Reprocess(Reprocess),
     /// Remove a crash for good: raw, processed, and every trace of it in indices and queues
     Remove {
@@ -81,7 +82,7 @@ async fn reprocess(cli: &Cli, which: Reprocess) -> Result<ExitCode, Error> {
     } = cli.primary();
     let (storage, transactions) = (cli.patient(storage), cli.transactions());
     let request = async |id: &CrashId| {
-        let request = || queue.request(id);
+        let request = || queue.reprocess(id);
         transactions.run("ask for a crash", request).await
     };
     let mut progress = Progress::new((!ids.is_empty()).then_some(ids.len() as u64));

@@ -10,11 +10,13 @@ use super::context::Cli;
 use super::walk::Walk;
 use crate::crash_id::CrashId;
 use crate::service::Error;
+use crate::storage::Lane;
 use crate::storage::hbase::QueueFsck;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// List the crashes that somebody asked for, then those that wait, oldest first
+    /// List the crashes that somebody asked for, those that wait, oldest first, and those to be
+    /// processed again
     List {
         /// At most so many of each
         #[arg(long)]
@@ -26,26 +28,6 @@ pub(super) enum Command {
         #[arg(long)]
         repair: bool,
     },
-}
-
-/// Why a crash is in the queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
-    /// Somebody asked for it.
-    Requested,
-    /// It was accepted and not processed yet.
-    Waiting,
-}
-
-impl State {
-    pub(super) const ALL: [Self; 2] = [Self::Requested, Self::Waiting];
-
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Requested => "requested",
-            Self::Waiting => "waiting",
-        }
-    }
 }
 
 /// Exit code 1 if something is wrong and was not mended.
@@ -88,15 +70,15 @@ pub(super) async fn run(cli: &Cli, command: Command) -> Result<ExitCode, Error> 
         Command::Fsck { repair } => return fsck(cli, repair).await,
     };
     let limit = limit.unwrap_or(usize::MAX);
-    for state in State::ALL {
-        let mut ids = walk(cli, state).await?;
+    for lane in Lane::ALL {
+        let mut ids = walk(cli, lane).await?;
         let mut listed = 0;
         while listed < limit
             && let Some(id) = ids.next().await?
         {
             let line = match cli.json {
-                true => json!({ "id": id.as_str(), "state": state.as_str() }).to_string(),
-                false => format!("{:<9} {id}", state.as_str()),
+                true => json!({ "id": id.as_str(), "state": lane.as_str() }).to_string(),
+                false => format!("{:<9} {id}", lane.as_str()),
             };
             if !cli.write(format!("{line}\n").as_bytes())? {
                 return Ok(ExitCode::SUCCESS);
@@ -107,12 +89,8 @@ pub(super) async fn run(cli: &Cli, command: Command) -> Result<ExitCode, Error> 
     Ok(ExitCode::SUCCESS)
 }
 
-/// Walks the crashes in that part of the primary storage's queue.
-pub(super) async fn walk(cli: &Cli, state: State) -> Result<Walk<CrashId>, Error> {
+/// Walks the crashes in that lane of the primary storage's queue.
+pub(super) async fn walk(cli: &Cli, lane: Lane) -> Result<Walk<CrashId>, Error> {
     let queue = cli.primary().queue;
-    Walk::start(cli, move || match state {
-        State::Requested => queue.requested(),
-        State::Waiting => queue.waiting(),
-    })
-    .await
+    Walk::start(cli, move || queue.queued(lane)).await
 }

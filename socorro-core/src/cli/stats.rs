@@ -10,9 +10,10 @@ use serde_json::json;
 use super::context::Cli;
 use super::days::Days;
 use super::progress::Progress;
-use super::queue::{self, State};
+use super::queue;
 use super::walk::crashes;
 use crate::service::Error;
+use crate::storage::Lane;
 
 /// Count the crashes of the primary storage by day, and those in its queue
 ///
@@ -30,6 +31,7 @@ struct Counts {
     stored: u64,
     waiting: u64,
     requested: u64,
+    reprocess: u64,
 }
 
 pub(super) async fn run(cli: &Cli, stats: Stats) -> Result<ExitCode, Error> {
@@ -42,14 +44,15 @@ pub(super) async fn run(cli: &Cli, stats: Stats) -> Result<ExitCode, Error> {
         by_day.entry(id.date()).or_default().stored += 1;
         progress.advance();
     }
-    for state in State::ALL {
-        let mut ids = queue::walk(cli, state).await?;
+    for lane in Lane::ALL {
+        let mut ids = queue::walk(cli, lane).await?;
         while let Some(id) = ids.next().await? {
             if days.contains(&id.date()) {
                 let counts = by_day.entry(id.date()).or_default();
-                match state {
-                    State::Waiting => counts.waiting += 1,
-                    State::Requested => counts.requested += 1,
+                match lane {
+                    Lane::Waiting => counts.waiting += 1,
+                    Lane::Requested => counts.requested += 1,
+                    Lane::Reprocess => counts.reprocess += 1,
                 }
             }
             progress.advance();
@@ -58,17 +61,18 @@ pub(super) async fn run(cli: &Cli, stats: Stats) -> Result<ExitCode, Error> {
     drop(progress);
     let mut total = Counts::default();
     let mut text = format!(
-        "{:<10} {:>10} {:>10} {:>10}",
-        "day", "stored", "waiting", "requested"
+        "{:<10} {:>10} {:>10} {:>10} {:>10}",
+        "day", "stored", "waiting", "requested", "reprocess"
     );
     let mut line = |name: &str, counts: &Counts| {
         let Counts {
             stored,
             waiting,
             requested,
+            reprocess,
         } = counts;
         text.push_str(&format!(
-            "\n{name:<10} {stored:>10} {waiting:>10} {requested:>10}"
+            "\n{name:<10} {stored:>10} {waiting:>10} {requested:>10} {reprocess:>10}"
         ));
     };
     for (day, counts) in &by_day {
@@ -76,6 +80,7 @@ pub(super) async fn run(cli: &Cli, stats: Stats) -> Result<ExitCode, Error> {
         total.stored += counts.stored;
         total.waiting += counts.waiting;
         total.requested += counts.requested;
+        total.reprocess += counts.reprocess;
     }
     line("total", &total);
     let value = |counts: &Counts| {
@@ -83,8 +88,11 @@ pub(super) async fn run(cli: &Cli, stats: Stats) -> Result<ExitCode, Error> {
             stored,
             waiting,
             requested,
+            reprocess,
         } = counts;
-        json!({ "stored": stored, "waiting": waiting, "requested": requested })
+        json!({
+            "stored": stored, "waiting": waiting, "requested": requested, "reprocess": reprocess,
+        })
     };
     let days = by_day
         .iter()

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use jiff::civil::Date;
 
 use super::deferred::DeferringCrashStorage;
-use super::{Blame, Claim, CrashIds, CrashQueue, CrashStorage, Finish, Result};
+use super::{Blame, Claim, CrashIds, CrashQueue, CrashStorage, Finish, Lane, Result};
 use crate::crash_id::CrashId;
 use crate::dumps::{Dump, DumpName, Dumps};
 use crate::processed_crash::ProcessedCrash;
@@ -51,6 +51,23 @@ impl DeferringPrimaryStorage {
         standard.save_raw_crash(id, &raw, &dumps).await
     }
 
+    /// A claim whose result goes where processed crashes are kept.
+    fn split(&self, claim: Box<dyn Claim>) -> Box<dyn Claim> {
+        let DeferringCrashStorage {
+            standard,
+            processed,
+            ..
+        } = &self.storage;
+        if Arc::ptr_eq(standard, processed) {
+            return claim;
+        }
+        Box::new(SplitClaim {
+            claim,
+            processed: Arc::clone(processed),
+            saved: false,
+        })
+    }
+
     async fn forget_deferred(&self, id: &CrashId) -> Result<()> {
         match self.storage.deferred.remove(id).await {
             // Somebody else asked, too.
@@ -65,23 +82,12 @@ impl DeferringPrimaryStorage {
 impl CrashQueue for DeferringPrimaryStorage {
     async fn claim(&self) -> Result<Option<Box<dyn Claim>>> {
         let claim = self.queue.claim().await?;
-        let DeferringCrashStorage {
-            standard,
-            processed,
-            ..
-        } = &self.storage;
-        if Arc::ptr_eq(standard, processed) {
-            return Ok(claim);
-        }
-        let split = |claim| {
-            let processed = Arc::clone(processed);
-            Box::new(SplitClaim {
-                claim,
-                processed,
-                saved: false,
-            }) as Box<dyn Claim>
-        };
-        Ok(claim.map(split))
+        Ok(claim.map(|claim| self.split(claim)))
+    }
+
+    async fn claim_requested(&self) -> Result<Option<Box<dyn Claim>>> {
+        let claim = self.queue.claim_requested().await?;
+        Ok(claim.map(|claim| self.split(claim)))
     }
 
     async fn request(&self, id: &CrashId) -> Result<()> {
@@ -94,16 +100,21 @@ impl CrashQueue for DeferringPrimaryStorage {
         Ok(())
     }
 
+    async fn reprocess(&self, id: &CrashId) -> Result<()> {
+        let was_deferred = self.copy_to_standard(id).await?;
+        self.queue.reprocess(id).await?;
+        if was_deferred {
+            self.forget_deferred(id).await?;
+        }
+        Ok(())
+    }
+
     async fn is_requested(&self, id: &CrashId) -> Result<bool> {
         self.queue.is_requested(id).await
     }
 
-    fn requested(&self) -> Result<CrashIds> {
-        self.queue.requested()
-    }
-
-    fn waiting(&self) -> Result<CrashIds> {
-        self.queue.waiting()
+    fn queued(&self, lane: Lane) -> Result<CrashIds> {
+        self.queue.queued(lane)
     }
 }
 

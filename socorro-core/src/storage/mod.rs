@@ -104,28 +104,72 @@ pub trait CrashStorage: fmt::Debug + Send + Sync + 'static {
     fn crashes(&self, days: RangeInclusive<Date>) -> Result<CrashIds>;
 }
 
+/// Why a crash is in the queue. Processors take from all lanes in turn, so that none waits for
+/// another to be empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// Somebody asked for it and waits.
+    Requested,
+    /// It was accepted and not processed yet.
+    Waiting,
+    /// It is to be processed again, with many others.
+    Reprocess,
+}
+
+impl Lane {
+    /// All lanes, the most urgent first.
+    pub const ALL: [Self; 3] = [Self::Requested, Self::Waiting, Self::Reprocess];
+
+    /// Its name for people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Requested => "requested",
+            Self::Waiting => "waiting",
+            Self::Reprocess => "reprocess",
+        }
+    }
+
+    /// The order in which a processor's claim of that number looks at the lanes: requests first three
+    /// times of four, so that even a flood of them lets others pass, which take turns.
+    pub(crate) fn order(claim: usize) -> [Self; 3] {
+        let (first, second) = match claim % 2 {
+            0 => (Self::Waiting, Self::Reprocess),
+            _ => (Self::Reprocess, Self::Waiting),
+        };
+        match claim % 8 {
+            3 | 6 => [first, second, Self::Requested],
+            _ => [Self::Requested, first, second],
+        }
+    }
+}
+
 /// The crashes that wait for a processor, and those that processors work on.
 ///
 /// An accepted crash is in the queue until its processed crash is stored: nothing is dequeued
 /// first. One owner at a time: a claim is atomic, and the claim of a dead processor is taken over.
 #[async_trait]
 pub trait CrashQueue: fmt::Debug + Send + Sync + 'static {
-    /// Claims the next crash: requested ones first, then waiting ones, roughly oldest first.
-    /// `None` if nothing can be claimed now.
+    /// Claims the next crash of the lane whose turn it is, roughly oldest first. `None` if nothing can
+    /// be claimed now.
     async fn claim(&self) -> Result<Option<Box<dyn Claim>>>;
+
+    /// Claims a crash that somebody asked for; `None` if there is none that can be claimed now.
+    async fn claim_requested(&self) -> Result<Option<Box<dyn Claim>>>;
 
     /// Asks for a crash to be processed soon: one that waits, was deferred, was processed before,
     /// or has not arrived yet. Asking twice is asking once.
     async fn request(&self, id: &CrashId) -> Result<()>;
 
+    /// Asks for a stored crash to be processed, again where it was before, in a lane that keeps
+    /// nobody else waiting. Asking twice is asking once.
+    async fn reprocess(&self, id: &CrashId) -> Result<()>;
+
     /// Whether somebody asked for a crash, and no processor is through with it since.
     async fn is_requested(&self, id: &CrashId) -> Result<bool>;
 
-    /// Walks the crashes that somebody asked for, be they stored already or not.
-    fn requested(&self) -> Result<CrashIds>;
-
-    /// Walks the accepted crashes that wait, oldest first.
-    fn waiting(&self) -> Result<CrashIds>;
+    /// Walks the crashes in a lane: those that wait oldest first; requested ones be they stored
+    /// already or not.
+    fn queued(&self, lane: Lane) -> Result<CrashIds>;
 }
 
 /// One crash that this process owns for a while. Dropped without [`Claim::finish`] or

@@ -31,6 +31,7 @@ pub struct Wire {
 struct State {
     fault: Mutex<Fault>,
     connections: AtomicUsize,
+    pieces: AtomicUsize,
     /// Both ends of what is connected.
     open: Mutex<Vec<TcpStream>>,
 }
@@ -63,6 +64,7 @@ impl Wire {
         let state = Arc::new(State {
             fault: Mutex::new(Fault::None),
             connections: AtomicUsize::new(0),
+            pieces: AtomicUsize::new(0),
             open: Mutex::default(),
         });
         let (server, accepting) = (server.to_owned(), state.clone());
@@ -92,6 +94,12 @@ impl Wire {
     pub fn connections(&self) -> usize {
         self.state.connections.load(Ordering::Relaxed)
     }
+
+    /// How many pieces came from clients: as many as calls, where these are small and each waits for
+    /// its answer.
+    pub fn pieces(&self) -> usize {
+        self.state.pieces.load(Ordering::Relaxed)
+    }
 }
 
 fn join(client: TcpStream, server: &str, state: &Arc<State>) -> io::Result<()> {
@@ -102,11 +110,14 @@ fn join(client: TcpStream, server: &str, state: &Arc<State>) -> io::Result<()> {
     if state.fault() == Fault::Cut {
         state.cut();
     }
-    let ways = [(client.try_clone()?, server.try_clone()?), (server, client)];
-    for (from, to) in ways {
+    let ways = [
+        (client.try_clone()?, server.try_clone()?, 1),
+        (server, client, 0),
+    ];
+    for (from, to, counts) in ways {
         let state = state.clone();
         std::thread::spawn(move || {
-            let _ = carry(&from, &to, &state);
+            let _ = carry(&from, &to, &state, counts);
             // The other way ends as well.
             let _ = from.shutdown(Shutdown::Both);
             let _ = to.shutdown(Shutdown::Both);
@@ -115,7 +126,7 @@ fn join(client: TcpStream, server: &str, state: &Arc<State>) -> io::Result<()> {
     Ok(())
 }
 
-fn carry(mut from: &TcpStream, mut to: &TcpStream, state: &State) -> io::Result<()> {
+fn carry(mut from: &TcpStream, mut to: &TcpStream, state: &State, counts: usize) -> io::Result<()> {
     from.set_read_timeout(Some(Duration::from_millis(10)))?;
     let mut buffer = [0; 16 * 1024];
     loop {
@@ -125,6 +136,7 @@ fn carry(mut from: &TcpStream, mut to: &TcpStream, state: &State) -> io::Result<
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
             Err(error) => return Err(error),
         };
+        state.pieces.fetch_add(counts, Ordering::Relaxed);
         if let Fault::Delay(delay) = state.fault() {
             std::thread::sleep(delay);
         }

@@ -10,7 +10,7 @@ use socorro_tests::{fixtures, http, wait_for};
 
 use crate::null_write;
 
-const DEFERS_NIGHTLY: &str = r#"
+pub(crate) const DEFERS_NIGHTLY: &str = r#"
     [[collector.throttle]]
     name = "nightly_waits"
     when = [{ annotation = "ReleaseChannel", equals = "nightly" }]
@@ -36,7 +36,7 @@ const BY_THROTTLING: &str = r#"
 "#;
 
 /// A crash that is deferred.
-fn nightly() -> Submission {
+pub(crate) fn nightly() -> Submission {
     let mut annotations = fixtures::annotations();
     annotations.insert("ReleaseChannel".into(), json!("nightly"));
     Submission::new(annotations, fixtures::dump("null-write"))

@@ -11,6 +11,7 @@ mod mover;
 mod outage;
 mod power;
 mod queue;
+mod scale;
 mod soak;
 mod syncs;
 

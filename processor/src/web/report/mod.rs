@@ -68,6 +68,8 @@ pub(super) struct Report {
     /// What is to be said of the annotations.
     annotations_note: Option<String>,
     notes: Vec<String>,
+    /// The notes of earlier times that the crash was processed, the latest first.
+    history: Vec<String>,
     /// Whether there may be a main dump.
     main_dump: bool,
     /// The dumps besides it.
@@ -148,6 +150,7 @@ impl Report {
             annotations,
             annotations_note,
             notes: notes(top(key::PROCESSOR_NOTES)),
+            history: notes(top(key::PROCESSOR_HISTORY)),
             main_dump: top("mdsw_status_string").str() != Some("NoMinidump"),
             other_dumps: other_dumps(top("additional_minidumps")),
             private: style.private,
@@ -159,6 +162,11 @@ impl Report {
         let rows = self.crashing.iter().flat_map(|thread| &thread.rows);
         rows.into_iter()
             .any(|row| matches!(row, Row::Frame(frame) if frame.in_signature))
+    }
+
+    /// Whether there are notes that the banner of a failure does not show.
+    fn has_notes(&self) -> bool {
+        (self.failure.is_none() && !self.notes.is_empty()) || !self.history.is_empty()
     }
 
     /// The title of the browser's window.

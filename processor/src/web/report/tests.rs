@@ -62,7 +62,7 @@ fn a_report_shows_what_is_known() {
             "Modules 3 · 2 without symbols",
             "libc.so.6 missing ld.so corrupt",
             "Email private a@b",
-            "first note second note",
+            "first note second note Of earlier times 1 2026-11-21T00:00:00+00:00: old note; older host",
             "Minidump upload_file_minidump_browser private",
         ],
     );

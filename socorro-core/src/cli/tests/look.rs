@@ -195,21 +195,24 @@ async fn the_queue_is_listed_and_days_are_counted() {
         let new = site.accepted().await;
         let deferred = site.crash(DAY, ThrottleResult::Defer, None).await;
         site.run(&["request-priority", deferred.as_str()]).await;
-        let list = format!("requested {deferred}\nwaiting   {old}\nwaiting   {new}\n");
+        site.run(&["reprocess", new.as_str()]).await;
+        let list =
+            format!("requested {deferred}\nwaiting   {old}\nwaiting   {new}\nreprocess {new}\n");
         assert_eq!(site.run(&["queue", "list"]).await, list);
         let lines = site.run(&["queue", "list", "--limit", "1", "--json"]).await;
         let first = json!({ "id": deferred.as_str(), "state": "requested" });
         let second = json!({ "id": old.as_str(), "state": "waiting" });
-        assert_eq!(lines, format!("{first}\n{second}\n"));
+        let third = json!({ "id": new.as_str(), "state": "reprocess" });
+        assert_eq!(lines, format!("{first}\n{second}\n{third}\n"));
         let stats = site.json(&["stats"]).await;
         assert_eq!(
             stats,
             json!({
                 "days": {
-                    "2026-11-21": { "stored": 1, "waiting": 1, "requested": 0 },
-                    "2026-11-22": { "stored": 2, "waiting": 1, "requested": 1 },
+                    "2026-11-21": { "stored": 1, "waiting": 1, "requested": 0, "reprocess": 0 },
+                    "2026-11-22": { "stored": 2, "waiting": 1, "requested": 1, "reprocess": 1 },
                 },
-                "total": { "stored": 3, "waiting": 2, "requested": 1 },
+                "total": { "stored": 3, "waiting": 2, "requested": 1, "reprocess": 1 },
             })
         );
         let text = site.run(&["stats", "--date", "261121"]).await;

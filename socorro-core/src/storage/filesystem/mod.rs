@@ -1,6 +1,7 @@
 //! Crashes as files: [`Tree`], and [`FileSystemCrashStorage`], a primary storage of three trees.
 
 mod branch;
+mod claim;
 mod commit;
 mod device;
 mod files;

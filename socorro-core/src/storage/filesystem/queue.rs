@@ -1,15 +1,16 @@
 //! The queue of a file-system primary storage.
 //!
 //! * A crash waits while its date link in the standard tree exists.
-//! * `<root>/.queue/priority/<id>` is a request for that crash (see [`super::requests`]).
+//! * `<root>/.queue/priority/<id>` and `<root>/.queue/reprocess/<id>` are requests for that crash
+//!   (see [`super::requests`]).
 //! * `<root>/.queue/claims/<id>` is locked (`flock`) by the process that works on the crash and
 //!   holds the number of the attempt. The kernel drops the lock of a dead process, so its crash
 //!   can be taken over at once. Claims are thus good for the processors of one host.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
-use std::os::unix::fs::MetadataExt;
+use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -17,13 +18,15 @@ use jiff::Timestamp;
 use tracing::{debug, info};
 
 use super::FileSystemCrashStorage;
+use super::claim::{FileClaim, Held, lock, write_attempt};
 use super::files::{find, is_whole, remove_file};
 use super::links::{date_link, is_there};
-use super::requests::{Request, Requests};
+use super::requests::{self, Request, Requests};
 use crate::crash_id::CrashId;
-use crate::processed_crash::ProcessedCrash;
 use crate::storage::error::{AtPath, FsError};
-use crate::storage::{Claim, CrashIds, CrashQueue, CrashStorage, Finish, Result, blocking};
+use crate::storage::{
+    Claim, CrashIds, CrashQueue, CrashStorage, Lane, Result, StorageError, blocking,
+};
 
 const CLAIMS: &str = ".queue/claims";
 
@@ -31,6 +34,9 @@ const CLAIMS: &str = ".queue/claims";
 #[derive(Debug)]
 pub(super) struct QueueState {
     requests: Requests,
+    again: Requests,
+    /// How many claims were tried.
+    tried: AtomicUsize,
     claims: PathBuf,
     walk: Mutex<Option<Walk>>,
 }
@@ -47,9 +53,20 @@ impl std::fmt::Debug for Walk {
 impl QueueState {
     pub(super) fn below(root: &Path) -> Self {
         Self {
-            requests: Requests::below(root),
+            requests: Requests::below(root, requests::SOON),
+            again: Requests::below(root, requests::AGAIN),
+            tried: AtomicUsize::new(0),
             claims: root.join(CLAIMS),
             walk: Mutex::new(None),
+        }
+    }
+
+    /// Where a lane is one of requests.
+    fn requests_of(&self, lane: Lane) -> Option<&Requests> {
+        match lane {
+            Lane::Requested => Some(&self.requests),
+            Lane::Reprocess => Some(&self.again),
+            Lane::Waiting => None,
         }
     }
 }
@@ -57,14 +74,12 @@ impl QueueState {
 #[async_trait]
 impl CrashQueue for FileSystemCrashStorage {
     async fn claim(&self) -> Result<Option<Box<dyn Claim>>> {
-        let store = self.clone();
-        let held = blocking(move || store.claim_next()).await?;
-        Ok(held.map(|held| {
-            Box::new(FileClaim {
-                store: self.clone(),
-                held,
-            }) as Box<dyn Claim>
-        }))
+        let turn = self.queue.tried.fetch_add(1, Ordering::Relaxed);
+        self.claim_from(Lane::order(turn)).await
+    }
+
+    async fn claim_requested(&self) -> Result<Option<Box<dyn Claim>>> {
+        self.claim_from([Lane::Requested]).await
     }
 
     async fn request(&self, id: &CrashId) -> Result<()> {
@@ -72,17 +87,21 @@ impl CrashQueue for FileSystemCrashStorage {
         blocking(move || Ok(queue.requests.make(&id)?)).await
     }
 
+    async fn reprocess(&self, id: &CrashId) -> Result<()> {
+        let (queue, id) = (Arc::clone(&self.queue), *id);
+        blocking(move || Ok(queue.again.make(&id)?)).await
+    }
+
     async fn is_requested(&self, id: &CrashId) -> Result<bool> {
         let (queue, id) = (Arc::clone(&self.queue), *id);
         blocking(move || Ok(queue.requests.is_made(&id)?)).await
     }
 
-    fn requested(&self) -> Result<CrashIds> {
-        Ok(Box::new(self.queue.requests.ids()?.map(Ok)))
-    }
-
-    fn waiting(&self) -> Result<CrashIds> {
-        self.new_crashes()
+    fn queued(&self, lane: Lane) -> Result<CrashIds> {
+        match self.queue.requests_of(lane) {
+            Some(requests) => Ok(Box::new(requests.ids()?.map(Ok))),
+            None => self.new_crashes(),
+        }
     }
 }
 
@@ -100,10 +119,28 @@ impl FileSystemCrashStorage {
         .await
     }
 
-    fn claim_next(&self) -> Result<Option<Held>> {
-        if let Some(held) = self.claim_requested()? {
-            return Ok(Some(held));
-        }
+    async fn claim_from<const N: usize>(&self, lanes: [Lane; N]) -> Result<Option<Box<dyn Claim>>> {
+        let store = self.clone();
+        let claim = move || {
+            for lane in lanes {
+                let held = match store.queue.requests_of(lane) {
+                    Some(requests) => store.claim_asked(lane, requests)?,
+                    None => store.claim_waiting()?,
+                };
+                if held.is_some() {
+                    return Ok(held);
+                }
+            }
+            Ok::<_, StorageError>(None)
+        };
+        let held = blocking(claim).await?;
+        Ok(held.map(|held| {
+            let store = self.clone();
+            Box::new(FileClaim { store, held }) as Box<dyn Claim>
+        }))
+    }
+
+    fn claim_waiting(&self) -> Result<Option<Held>> {
         let mut walk = self
             .queue
             .walk
@@ -132,8 +169,7 @@ impl FileSystemCrashStorage {
         Ok(None)
     }
 
-    fn claim_requested(&self) -> Result<Option<Held>> {
-        let requests = &self.queue.requests;
+    fn claim_asked(&self, lane: Lane, requests: &Requests) -> Result<Option<Held>> {
         for id in requests.ids()? {
             let Some(request) = requests.get(&id) else {
                 continue;
@@ -145,7 +181,7 @@ impl FileSystemCrashStorage {
                 }
                 continue;
             }
-            if let Some(held) = self.try_claim(&id, Some(request))? {
+            if let Some(held) = self.try_claim(&id, Some((lane, request)))? {
                 return Ok(Some(held));
             }
         }
@@ -169,14 +205,17 @@ impl FileSystemCrashStorage {
     }
 
     /// Claims a crash that is in the queue and not claimed. `request` is the one that asked for it.
-    fn try_claim(&self, id: &CrashId, request: Option<Request>) -> Result<Option<Held>> {
+    fn try_claim(&self, id: &CrashId, request: Option<(Lane, Request)>) -> Result<Option<Held>> {
         fs::create_dir_all(&self.queue.claims).at("make the directory", &self.queue.claims)?;
         let path = self.queue.claims.join(id.as_str());
         let Some(mut file) = lock(&path)? else {
             return Ok(None);
         };
         let still_waits = match &request {
-            Some(_) => self.queue.requests.get(id) == request,
+            Some((lane, request)) => {
+                let requests = self.queue.requests_of(*lane);
+                requests.and_then(|requests| requests.get(id)).as_ref() == Some(request)
+            }
             None => self.date_link(id)?.is_some_and(|link| is_there(&link)),
         };
         if !still_waits {
@@ -216,93 +255,12 @@ impl FileSystemCrashStorage {
 
     /// What is left to be done for a crash whose result is stored. The request goes first, the mark of
     /// the claim last: a processor killed before that is asked again.
-    fn dequeue(&self, held: &Held) -> Result<(), FsError> {
-        if let Some(request) = &held.request {
-            self.queue.requests.forget(&held.id, request)?;
+    pub(super) fn dequeue(&self, held: &Held) -> Result<(), FsError> {
+        if let Some((lane, request)) = &held.request
+            && let Some(requests) = self.queue.requests_of(*lane)
+        {
+            requests.forget(&held.id, request)?;
         }
         remove_file(&held.path).at("remove", &held.path).map(drop)
     }
-}
-
-/// A claim as files: the locked file of this crash.
-#[derive(Debug, Clone)]
-struct Held {
-    id: CrashId,
-    attempt: u32,
-    request: Option<Request>,
-    path: PathBuf,
-    /// Holds the lock.
-    _file: Arc<File>,
-}
-
-#[derive(Debug)]
-struct FileClaim {
-    store: FileSystemCrashStorage,
-    held: Held,
-}
-
-#[async_trait]
-#[deny(clippy::missing_trait_methods)]
-impl Claim for FileClaim {
-    fn id(&self) -> CrashId {
-        self.held.id
-    }
-
-    fn attempt(&self) -> u32 {
-        self.held.attempt
-    }
-
-    /// The lock is held as long as the process lives.
-    async fn renew(&mut self) -> Result<bool> {
-        Ok(true)
-    }
-
-    async fn finish(&mut self, processed: &ProcessedCrash) -> Result<Finish> {
-        self.store.save_processed(&self.held.id, processed).await?;
-        let (store, held) = (self.store.clone(), self.held.clone());
-        blocking(move || store.dequeue(&held)).await?;
-        Ok(Finish::Stored)
-    }
-
-    async fn release(&mut self) -> Result<()> {
-        let path = self.held.path.clone();
-        let earlier = self.held.attempt - 1;
-        blocking(move || {
-            if earlier == 0 {
-                remove_file(&path).at("remove", &path)?;
-                return Ok(());
-            }
-            let mut file = File::options().write(true).open(&path).at("open", &path)?;
-            Ok(write_attempt(&mut file, earlier).at("write", &path)?)
-        })
-        .await
-    }
-}
-
-/// Opens and locks a file that its last holder may just be removing.
-fn lock(path: &Path) -> Result<Option<File>, FsError> {
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .read(true)
-        .write(true)
-        .open(path)
-        .at("open", path)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Ok(None),
-        Err(TryLockError::Error(error)) => return Err(error).at("lock", path),
-    }
-    let ours = file.metadata().at("look at", path)?.ino();
-    Ok((inode_of(path) == Some(ours)).then_some(file))
-}
-
-fn write_attempt(file: &mut File, attempt: u32) -> std::io::Result<()> {
-    file.rewind()?;
-    file.set_len(0)?;
-    writeln!(file, "{attempt}")
-}
-
-fn inode_of(path: &Path) -> Option<u64> {
-    fs::metadata(path).ok().map(|meta| meta.ino())
 }

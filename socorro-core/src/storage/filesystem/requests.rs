@@ -1,5 +1,5 @@
-//! Requests for crashes to be processed soon: `<root>/.queue/priority/<id>`, be the crash stored
-//! already or not.
+//! Requests for crashes: `<root>/.queue/priority/<id>` to be processed soon, be the crash stored
+//! already or not, and `<root>/.queue/reprocess/<id>` to be processed again with many others.
 //!
 //! Each file holds a text of its own, so that a request made meanwhile is told from one that was
 //! seen. Making and forgetting take turns, by a lock that the kernel drops when its holder dies; a
@@ -15,10 +15,12 @@ use super::staging::PRUNE_RACES;
 use crate::crash_id::CrashId;
 use crate::storage::error::{AtPath, FsError};
 
-const DIRECTORY: &str = ".queue/priority";
-const LOCK: &str = ".queue/priority.lock";
+/// The directory of those that somebody waits for,
+pub(super) const SOON: &str = ".queue/priority";
+/// and of those that nobody does.
+pub(super) const AGAIN: &str = ".queue/reprocess";
 
-/// The requests below one root.
+/// The requests in one directory.
 #[derive(Debug)]
 pub(super) struct Requests {
     dir: PathBuf,
@@ -30,10 +32,11 @@ pub(super) struct Requests {
 pub(super) struct Request(String);
 
 impl Requests {
-    pub(super) fn below(root: &Path) -> Self {
+    pub(super) fn below(root: &Path, directory: &str) -> Self {
+        let dir = root.join(directory);
         Self {
-            dir: root.join(DIRECTORY),
-            lock: root.join(LOCK),
+            lock: dir.with_extension("lock"),
+            dir,
         }
     }
 

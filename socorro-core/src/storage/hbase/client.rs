@@ -240,16 +240,17 @@ impl Connection {
         })
     }
 
-    /// Deletes one cell of a row.
-    pub(super) fn delete_cell(
+    /// Deletes cells of a row.
+    pub(super) fn delete_cells(
         &mut self,
         table: &Table,
         row: Vec<u8>,
-        column: &str,
+        columns: &[&str],
     ) -> CallResult<()> {
-        let delete = Mutation::new(true, column.as_bytes().to_vec(), None, None);
+        let delete = |column: &&str| Mutation::new(true, column.as_bytes().to_vec(), None, None);
+        let deletes = columns.iter().map(delete).collect();
         self.call("delete from", table, |client, name| {
-            client.mutate_row(name, row, vec![delete])
+            client.mutate_row(name, row, deletes)
         })
     }
 

@@ -174,6 +174,9 @@ impl HBaseCrashStorage {
             seen.queues = Some(Instant::now());
         }
         seen.mine = Some(lease);
+        if settled.is_empty() {
+            return Ok(0);
+        }
         // Whoever lost the lease meanwhile leaves the marks to the next keeper.
         if self.hold_lease(&mut seen).await?.is_none() {
             return Ok(0);

@@ -1,7 +1,9 @@
-//! Reading a queue table: a few rows at a time, from all its ranges in turn.
+//! Reading the queue table of a lane: a few rows at a time, from all its ranges in turn.
 //!
-//! Rows are hints only: the claim is in the crash row. A lane reads on behind the rows that it has
-//! given out, and restarts now and then so that rows behind its cursors are met too.
+//! Rows are hints only: the claim is in the crash row. What is deleted is scanned over like what is
+//! there until HBase compacts. So where much waits, a reader goes on behind the rows that it has given
+//! out, and what a claim costs does not grow with what was processed before. Where little waits, one scan
+//! of the whole table is the cheapest, as long as it is quick.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -9,58 +11,56 @@ use std::time::{Duration, Instant};
 use super::client::{Row, Scan};
 use super::pager::Pager;
 use super::row_key::SALTS;
-use super::schema::Table;
+use crate::storage::Lane;
 
 /// Rows read at a time from one range.
 const BATCH: i32 = 16;
-/// After that long a lane reads from the start again.
+/// After that long a lane is read from the start again.
 const RESTART: Duration = Duration::from_secs(60);
+/// A look at the whole table that takes longer costs more than reading on in all ranges.
+const QUICK: Duration = Duration::from_millis(20);
+/// A lane in which there was no more is looked at again after that time, if others have rows.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
-/// One queue table as one process reads it.
+/// A lane's table as one process reads it.
 #[derive(Debug)]
-pub(super) struct Lane {
-    pub(super) table: &'static Table,
+pub(super) struct LaneReader {
+    /// Sixteen, so that old rows of each salt are met early; of a small table one.
     ranges: Vec<Pager>,
     next: usize,
     started: Instant,
-    /// Nothing was there lately: look at the whole table in one scan.
-    idle: bool,
+    /// Look at the whole table in one scan.
+    looks: bool,
+    /// When the last rows were read, or found missing.
+    ended: Option<Instant>,
     pub(super) rows: VecDeque<Row>,
 }
 
-impl Lane {
-    /// A table whose sixteen ranges are read in turn, so that old rows of each are met early.
-    pub(super) fn salted(table: &'static Table) -> Self {
-        let range = |salt: &u8| (vec![*salt], vec![salt + 1]);
-        Self::new(
-            table,
-            SALTS.iter().map(range),
-            fastrand::usize(..SALTS.len()),
-        )
-    }
-
-    /// A table that is small, and read as one range.
-    pub(super) fn small(table: &'static Table) -> Self {
-        Self::new(table, [(Vec::new(), Vec::new())].into_iter(), 0)
-    }
-
-    fn new(
-        table: &'static Table,
-        ranges: impl Iterator<Item = (Vec<u8>, Vec<u8>)>,
-        next: usize,
-    ) -> Self {
-        let ranges = ranges
-            .map(|(start, stop)| Pager::new(start, stop))
-            .collect();
-        let (started, rows) = (Instant::now(), VecDeque::new());
+impl LaneReader {
+    pub(super) fn new(lane: Lane) -> Self {
+        let salted = || SALTS.map(|salt| Pager::new(vec![salt], vec![salt + 1]));
+        let ranges = match lane {
+            Lane::Requested => vec![Pager::with_prefix(b"")],
+            Lane::Waiting | Lane::Reprocess => salted().to_vec(),
+        };
         Self {
-            table,
+            next: fastrand::usize(..ranges.len()),
             ranges,
-            next,
-            started,
-            idle: true,
-            rows,
+            started: Instant::now(),
+            looks: true,
+            ended: None,
+            rows: VecDeque::new(),
         }
+    }
+
+    /// Whether it has rows, or it is time to look for some.
+    pub(super) fn is_due(&self) -> bool {
+        !self.rows.is_empty() || !self.has_ended_since(Instant::now() - LOOK_AGAIN)
+    }
+
+    /// Whether the last of all rows was read since that moment.
+    pub(super) fn has_ended_since(&self, moment: Instant) -> bool {
+        self.ended.is_some_and(|at| at >= moment)
     }
 
     /// Reads rows until there are some or all ranges were looked at. `read` does one scan.
@@ -68,35 +68,41 @@ impl Lane {
     where
         F: Future<Output = Result<Vec<Row>, E>>,
     {
+        self.ended = None;
         if self.started.elapsed() > RESTART {
-            self.started = Instant::now();
-            self.ranges.iter_mut().for_each(Pager::restart);
+            self.restart();
         }
-        if self.idle && self.ranges.len() > 1 {
-            let all = Pager::with_prefix(b"");
-            self.rows.extend(read(all.page(BATCH)).await?);
-            self.idle = self.rows.is_empty();
+        if self.looks {
+            let (all, started) = (Pager::with_prefix(b""), Instant::now());
+            let rows = read(all.page(BATCH)).await?;
+            let are_all = i32::try_from(rows.len()).is_ok_and(|found| found < BATCH);
+            match are_all {
+                true => self.ended = Some(Instant::now()),
+                false => self.restart(),
+            }
+            let is_best = self.ranges.len() == 1 || started.elapsed() < QUICK;
+            self.looks = are_all && (is_best || rows.is_empty());
+            self.rows.extend(rows);
             return Ok(());
         }
         for _ in 0..self.ranges.len() {
             let at = self.next;
             self.next = (at + 1) % self.ranges.len();
-            let range = &mut self.ranges[at];
-            let mut rows = read(range.page(BATCH)).await?;
-            if rows.is_empty() && !range.is_at_start() {
-                range.restart();
-                rows = read(range.page(BATCH)).await?;
-            }
-            if !range.advance(&rows, BATCH) {
-                range.restart();
-            }
+            let rows = read(self.ranges[at].page(BATCH)).await?;
+            self.ranges[at].advance(&rows, BATCH);
             if !rows.is_empty() {
                 self.rows.extend(rows);
                 return Ok(());
             }
         }
-        self.idle = true;
+        self.looks = true;
+        self.ended = Some(Instant::now());
         Ok(())
+    }
+
+    fn restart(&mut self) {
+        self.started = Instant::now();
+        self.ranges.iter_mut().for_each(Pager::restart);
     }
 }
 
@@ -104,7 +110,6 @@ impl Lane {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::super::schema;
     use super::*;
 
     fn table(keys: &[String], scan: &Scan) -> Vec<Row> {
@@ -123,7 +128,7 @@ mod tests {
             .collect()
     }
 
-    async fn read_all(lane: &mut Lane, keys: &[String]) -> (BTreeSet<Vec<u8>>, usize) {
+    async fn read_all(lane: &mut LaneReader, keys: &[String]) -> (BTreeSet<Vec<u8>>, usize) {
         let (mut met, mut scans) = (BTreeSet::new(), 0);
         for _ in 0..100 {
             lane.refill(|scan| {
@@ -142,10 +147,7 @@ mod tests {
         let keys: Vec<String> = (0..16u8)
             .flat_map(|s| (0..40).map(move |i| format!("{s:x}{i:03}")))
             .collect();
-        for mut lane in [
-            Lane::salted(&schema::WAITING),
-            Lane::small(&schema::REQUESTED),
-        ] {
+        for mut lane in Lane::ALL.map(LaneReader::new) {
             let (met, _) = read_all(&mut lane, &keys).await;
             assert_eq!(met.len(), keys.len());
         }
@@ -153,11 +155,34 @@ mod tests {
 
     #[tokio::test]
     async fn an_empty_table_costs_one_scan_a_look() {
-        for mut lane in [
-            Lane::salted(&schema::WAITING),
-            Lane::small(&schema::REQUESTED),
-        ] {
+        for mut lane in Lane::ALL.map(LaneReader::new) {
             assert_eq!(read_all(&mut lane, &[]).await.1, 100);
         }
+    }
+
+    #[tokio::test]
+    async fn rows_that_were_given_out_and_deleted_are_not_scanned_over_again() {
+        let keys: Vec<String> = (0..16u8)
+            .flat_map(|salt| (0..1000).map(move |row| format!("{salt:x}{row:04}")))
+            .collect();
+        let mut lane = LaneReader::new(Lane::Waiting);
+        let mut deleted = BTreeSet::new();
+        let mut passed = 0;
+        while deleted.len() < keys.len() {
+            let read = |scan: Scan| {
+                let begin = keys
+                    .iter()
+                    .filter(|key| key.as_bytes() >= scan.start.as_slice());
+                let there = begin
+                    .inspect(|_| passed += 1)
+                    .filter(|key| !deleted.contains(*key));
+                let there: Vec<String> = there.take(scan.limit as usize).cloned().collect();
+                std::future::ready(Ok::<_, ()>(table(&there, &scan)))
+            };
+            lane.refill(read).await.unwrap();
+            let keys = lane.rows.drain(..).map(|row| row.key);
+            deleted.extend(keys.map(|key| String::from_utf8(key).unwrap()));
+        }
+        assert!(passed < 3 * keys.len(), "{passed} rows scanned over");
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! `schema` has the tables, `tables` makes and checks them, `row_key` has their keys; `rows` and
 //! `results` say what is written for a crash and in which order, `save` how it gets there, `batch` how
-//! many go together, and `removals` how none goes unseen. `queue`, `lane`, `claim` and `owned` are how
+//! many go together, and `removals` how none goes unseen. `queue`, `lane`, `hint`, `claim` and `owned` are how
 //! processors share the work, `counts` and `fsck` how its numbers and rows are kept right. `pool` and
 //! `client` are the way to the server, `error` what its failures mean, `pager` and `merge` scans,
 //! `inspect` what operators may look at.
@@ -14,6 +14,7 @@ mod counts;
 mod error;
 mod fsck;
 mod generated;
+mod hint;
 mod inspect;
 mod lane;
 mod merge;

@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use super::claim::ClaimCell;
 use super::client::Connection;
 use super::error::CallResult;
+use super::hint::Hint;
 use super::pool::Pool;
-use super::queue::Hint;
 use super::schema::{self, column};
 use super::{results, row_key, rows};
 use crate::crash_id::CrashId;
@@ -44,7 +44,7 @@ pub(super) async fn exchange(
         if now.value(column::OOID).is_none() {
             // The crash was removed meanwhile, and an empty expected value matches an absent row:
             // don't leave a ghost of it. Only the cell: a save of the crash may be under way.
-            connection.delete_cell(&schema::CRASHES, row, column::CLAIM)?;
+            connection.delete_cells(&schema::CRASHES, row, &[column::CLAIM])?;
             return Ok(false);
         }
         Ok(now.value(column::CLAIM) == Some(new.as_slice()))

@@ -45,10 +45,6 @@ impl Pager {
         i32::try_from(rows.len()).is_ok_and(|count| count >= limit)
     }
 
-    pub(super) fn is_at_start(&self) -> bool {
-        self.next == self.start
-    }
-
     pub(super) fn restart(&mut self) {
         self.next = self.start.clone();
     }
@@ -92,7 +88,6 @@ mod tests {
             (&b"a2\0"[..], &b"b"[..], 7)
         );
         assert!(!pager.advance(&[row("a3")], 2));
-        assert!(!pager.is_at_start());
         pager.restart();
         assert_eq!(pager.page(1).start, b"a");
     }

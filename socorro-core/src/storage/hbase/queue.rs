@@ -1,4 +1,4 @@
-//! The queue in HBase: two tables of hints, and the claim in the crash row.
+//! The queue in HBase: a table of hints for each lane, and the claim in the crash row.
 
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -13,15 +13,13 @@ use super::batch::RowPut;
 use super::claim::{ClaimCell, Observed};
 use super::client::{Connection, Row, put};
 use super::error::CallResult;
-use super::lane::Lane;
+use super::hint::{Hint, table_of};
+use super::lane::LaneReader;
 use super::owned::{HBaseClaim, exchange};
-use super::schema::{self, Table, column};
+use super::schema::{self, column};
 use super::{results, row_key, rows};
 use crate::crash_id::CrashId;
-use crate::storage::{Claim, CrashIds, CrashQueue, Result};
-
-/// Requests are looked for at least that often, whatever else waits.
-const PRIORITY_EVERY: Duration = Duration::from_millis(250);
+use crate::storage::{Claim, CrashIds, CrashQueue, Lane, Result};
 
 /// What one process knows of the queue.
 #[derive(Debug)]
@@ -33,9 +31,10 @@ pub(super) struct QueueState {
 
 #[derive(Debug)]
 struct Reading {
-    requested: Lane,
-    waiting: Lane,
-    requests_read: Option<Instant>,
+    /// In the order of [`Lane::ALL`].
+    lanes: [LaneReader; 3],
+    /// How many claims were tried.
+    tried: usize,
     observed: Observed,
     /// Claims of ours that may have been made although the call failed.
     unsure: HashMap<CrashId, Vec<u8>>,
@@ -45,9 +44,8 @@ impl QueueState {
     pub(super) fn new(host: &str, lease: Duration) -> Self {
         let owner = format!("{host}-{}-{:08x}", std::process::id(), fastrand::u32(..));
         let reading = Reading {
-            requested: Lane::small(&schema::REQUESTED),
-            waiting: Lane::salted(&schema::WAITING),
-            requests_read: None,
+            lanes: Lane::ALL.map(LaneReader::new),
+            tried: 0,
             observed: Observed::new(lease),
             unsure: HashMap::new(),
         };
@@ -64,33 +62,9 @@ impl QueueState {
     }
 }
 
-/// A queue row: a hint that a crash waits.
-#[derive(Debug, Clone)]
-pub(super) struct Hint {
-    table: &'static Table,
-    key: Vec<u8>,
-    id: CrashId,
-    timestamp: i64,
-}
-
-impl Hint {
-    fn of(table: &'static Table, row: Row) -> Option<Self> {
-        let cell = row.cells.get(column::OOID.as_bytes())?;
-        let id = std::str::from_utf8(&cell.value).ok()?.parse().ok()?;
-        Some(Self {
-            table,
-            key: row.key,
-            id,
-            timestamp: cell.timestamp,
-        })
-    }
-
-    fn is_request(&self) -> bool {
-        self.table.name == schema::REQUESTED.name
-    }
-
-    pub(super) fn delete(&self, connection: &mut Connection) -> CallResult<()> {
-        connection.delete(self.table, self.key.clone(), Some(self.timestamp))
+impl Reading {
+    fn of(&mut self, lane: Lane) -> &mut LaneReader {
+        &mut self.lanes[lane as usize]
     }
 }
 
@@ -98,26 +72,33 @@ impl Hint {
 #[deny(clippy::missing_trait_methods)]
 impl CrashQueue for HBaseCrashStorage {
     async fn claim(&self) -> Result<Option<Box<dyn Claim>>> {
-        let mut reading = self.queue.reading.lock().await;
-        // A row met twice: all that wait have been looked at.
-        let mut met = HashSet::new();
-        while let Some(hint) = self.next_hint(&mut reading).await?
-            && met.insert((hint.table.name, hint.key.clone()))
-        {
-            if let Some(claim) = self.try_claim(hint, &mut reading).await? {
+        let reading = &mut *self.queue.reading.lock().await;
+        reading.tried += 1;
+        let lanes = Lane::order(reading.tried);
+        // Lanes that were empty a moment ago are looked at only if the others are empty.
+        let (due, rested) = lanes
+            .into_iter()
+            .partition(|lane| reading.of(*lane).is_due());
+        for lane in [due, rested].into_iter().flat_map(Vec::into_iter) {
+            if let Some(claim) = self.claim_from(lane, reading).await? {
                 return Ok(Some(Box::new(claim)));
             }
         }
         Ok(None)
     }
 
+    async fn claim_requested(&self) -> Result<Option<Box<dyn Claim>>> {
+        let reading = &mut *self.queue.reading.lock().await;
+        let claim = self.claim_from(Lane::Requested, reading).await?;
+        Ok(claim.map(|claim| Box::new(claim) as Box<dyn Claim>))
+    }
+
     async fn request(&self, id: &CrashId) -> Result<()> {
-        let id = *id;
-        let request = move |connection: &mut Connection| {
-            let ooid = vec![put(column::OOID, id.as_str())];
-            connection.put(RowPut::now(&schema::REQUESTED, row_key::crash(&id), ooid))
-        };
-        Ok(self.pool.run(request).await?)
+        self.ask(Lane::Requested, id).await
+    }
+
+    async fn reprocess(&self, id: &CrashId) -> Result<()> {
+        self.ask(Lane::Reprocess, id).await
     }
 
     async fn is_requested(&self, id: &CrashId) -> Result<bool> {
@@ -128,45 +109,74 @@ impl CrashQueue for HBaseCrashStorage {
         Ok(self.pool.read(read).await?.is_some())
     }
 
-    fn requested(&self) -> Result<CrashIds> {
-        Ok(self.ids_in(&schema::REQUESTED))
-    }
-
-    fn waiting(&self) -> Result<CrashIds> {
-        Ok(self.ids_in(&schema::WAITING))
+    fn queued(&self, lane: Lane) -> Result<CrashIds> {
+        Ok(self.ids_in(table_of(lane)))
     }
 }
 
 impl HBaseCrashStorage {
-    /// The next hint: of a request if one was read or it is time to look, else of a waiting crash.
-    async fn next_hint(&self, reading: &mut Reading) -> CallResult<Option<Hint>> {
-        let due = reading
-            .requests_read
-            .is_none_or(|read| read.elapsed() >= PRIORITY_EVERY);
-        if reading.requested.rows.is_empty() && due {
-            self.refill(&mut reading.requested).await?;
-            reading.requests_read = Some(Instant::now());
-        }
-        if let Some(hint) = take(&mut reading.requested) {
-            return Ok(Some(hint));
-        }
-        if let Some(hint) = take(&mut reading.waiting) {
-            return Ok(Some(hint));
-        }
-        self.refill(&mut reading.waiting).await?;
-        Ok(take(&mut reading.waiting))
+    /// Writes the row of a crash in a lane of requests.
+    async fn ask(&self, lane: Lane, id: &CrashId) -> Result<()> {
+        let id = *id;
+        let ask = move |connection: &mut Connection| {
+            let ooid = vec![put(column::OOID, id.as_str())];
+            connection.put(RowPut::now(table_of(lane), row_key::crash(&id), ooid))
+        };
+        Ok(self.pool.run(ask).await?)
     }
 
-    async fn refill(&self, lane: &mut Lane) -> CallResult<()> {
-        let table = lane.table;
-        lane.refill(|scan| {
-            self.pool
-                .read(move |connection| connection.scan(table, &scan, &[column::OOID]))
-        })
-        .await
+    /// Claims the next crash of a lane that can be claimed.
+    async fn claim_from(
+        &self,
+        lane: Lane,
+        reading: &mut Reading,
+    ) -> CallResult<Option<HBaseClaim>> {
+        // All that wait have been looked at when the reader says so, or a row is met twice.
+        let (started, mut met) = (Instant::now(), HashSet::new());
+        while let Some(hint) = self.next_hint(lane, reading, started).await?
+            && met.insert(hint.key.clone())
+        {
+            if let Some(claim) = self.try_claim(hint, lane, reading).await? {
+                return Ok(Some(claim));
+            }
+            // There may be many that can't be claimed: requests don't wait until all are looked at.
+            if lane != Lane::Requested && reading.of(Lane::Requested).is_due() {
+                let asked = Box::pin(self.claim_from(Lane::Requested, reading)).await?;
+                if asked.is_some() {
+                    return Ok(asked);
+                }
+            }
+        }
+        Ok(None)
     }
 
-    async fn try_claim(&self, hint: Hint, reading: &mut Reading) -> CallResult<Option<HBaseClaim>> {
+    /// The next hint of a lane; `None` if the last was read after `started`.
+    async fn next_hint(
+        &self,
+        lane: Lane,
+        reading: &mut Reading,
+        started: Instant,
+    ) -> CallResult<Option<Hint>> {
+        let reader = reading.of(lane);
+        if reader.rows.is_empty() && !reader.has_ended_since(started) {
+            let scan = |scan| {
+                let read = move |connection: &mut Connection| {
+                    connection.scan(table_of(lane), &scan, &[column::OOID])
+                };
+                self.pool.read(read)
+            };
+            reader.refill(scan).await?;
+        }
+        let rows = std::iter::from_fn(|| reader.rows.pop_front());
+        Ok(rows.filter_map(|row| Hint::of(table_of(lane), row)).next())
+    }
+
+    async fn try_claim(
+        &self,
+        hint: Hint,
+        lane: Lane,
+        reading: &mut Reading,
+    ) -> CallResult<Option<HBaseClaim>> {
         let id = hint.id;
         let read = move |connection: &mut Connection| {
             rows::get(
@@ -176,10 +186,10 @@ impl HBaseCrashStorage {
             )
         };
         let Some(row) = self.pool.read(read).await? else {
-            return self.without_crash(hint).await;
+            return self.without_crash(hint, lane).await;
         };
         let is_processed = row.value(column::IS_PROCESSED) == Some(column::YES);
-        if is_processed && !hint.is_request() {
+        if is_processed && lane == Lane::Waiting {
             // Its processor was killed at the end, perhaps before it wrote the index row.
             debug!(%id, "already processed, taken off the queue");
             let hints = self.all_hints(hint, &row).await?;
@@ -220,8 +230,8 @@ impl HBaseCrashStorage {
 
     /// A hint of a crash that is not there: a request waits for its crash a day or two; everything
     /// else is what is left of a removed crash.
-    async fn without_crash(&self, hint: Hint) -> CallResult<Option<HBaseClaim>> {
-        if !(hint.is_request() && hint.id.is_recent(Timestamp::now())) {
+    async fn without_crash(&self, hint: Hint, lane: Lane) -> CallResult<Option<HBaseClaim>> {
+        if !(lane == Lane::Requested && hint.id.is_recent(Timestamp::now())) {
             self.pool
                 .run(move |connection| hint.delete(connection))
                 .await?;
@@ -247,15 +257,11 @@ impl HBaseCrashStorage {
     }
 }
 
-/// Whether a claim would stay hidden behind what is there.
+/// Whether a claim would stay hidden behind what the save wrote. That is dated a day before the
+/// crash, so that a processor whose own clock is some hours slow is not deceived.
 fn is_from_the_future(row: &Row) -> bool {
-    let newest = row.cells.values().map(|cell| cell.timestamp).max();
-    newest.is_some_and(|newest| newest > Timestamp::now().as_millisecond() + HOUR_MILLIS)
+    let saved = row.cells.get(column::SUBMITTED.as_bytes());
+    saved.is_some_and(|cell| cell.timestamp > Timestamp::now().as_millisecond() + HOUR_MILLIS)
 }
 
 const HOUR_MILLIS: i64 = 3_600_000;
-
-fn take(lane: &mut Lane) -> Option<Hint> {
-    let table = lane.table;
-    std::iter::from_fn(|| lane.rows.pop_front()).find_map(|row| Hint::of(table, row))
-}

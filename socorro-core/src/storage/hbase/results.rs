@@ -26,6 +26,17 @@ pub(super) fn save_processed(
     let row = row.ok_or_else(|| StorageError::not_found(id, "raw crash"))?;
     // Only its index row: a cell written within a millisecond of its deletion stays hidden.
     delete_stale_index_row(connection, id, &row).map_err(about)?;
+    save_in(connection, id, processed, &row)
+}
+
+/// The same for a crash whose row, as read before, has that signature.
+pub(super) fn save_in(
+    connection: &mut Connection,
+    id: &CrashId,
+    processed: &ProcessedCrash,
+    row: &Row,
+) -> Result<()> {
+    let about = |error: CallError| error.about(id);
     let signature = match processed.signature() {
         None => column::NO_SIGNATURE,
         Some("") => column::EMPTY_SIGNATURE,
@@ -50,16 +61,33 @@ pub(super) fn save_processed(
     connection
         .put(RowPut::now(&schema::CRASHES, row_key::crash(id), cells))
         .map_err(about)?;
-    settle_signature(connection, id).map_err(about)
+    if settle_signature(connection, id).map_err(about)? {
+        return Ok(());
+    }
+    // Removed meanwhile: the rest of a crash, which nobody would find, must not stay.
+    connection
+        .delete_cells(&schema::CRASHES, row_key::crash(id), &RESULT_COLUMNS)
+        .map_err(about)?;
+    Err(StorageError::not_found(id, "raw crash"))
 }
+
+/// What [`save_in`] writes.
+const RESULT_COLUMNS: [&str; 6] = [
+    column::PROCESSED_CRASH,
+    column::SIGNATURE,
+    column::IS_PROCESSED,
+    column::PROCESSED_AT,
+    column::CLAIM,
+    column::STALE_SIGNATURE,
+];
 
 const SIGNATURE_COLUMNS: [&str; 2] = [column::SIGNATURE, column::STALE_SIGNATURE];
 
 /// Brings the index by signature up to date with what the crash row says: after processing, and for
-/// a processor that was killed before it could.
-pub(super) fn settle_signature(connection: &mut Connection, id: &CrashId) -> CallResult<()> {
+/// a processor that was killed before it could. `false` if there is no such crash.
+pub(super) fn settle_signature(connection: &mut Connection, id: &CrashId) -> CallResult<bool> {
     let Some(row) = get(connection, id, &SIGNATURE_COLUMNS)? else {
-        return Ok(());
+        return Ok(false);
     };
     if let Some(signature) = row.value(column::SIGNATURE) {
         let row = |table, row| RowPut::now(table, row, vec![put(column::OOID, id.as_str())]);
@@ -73,16 +101,17 @@ pub(super) fn settle_signature(connection: &mut Connection, id: &CrashId) -> Cal
         ];
         batch::write(connection, &rows)?;
     }
-    forget_stale_signature(connection, id, &row)
+    forget_stale_signature(connection, id, &row)?;
+    Ok(true)
 }
 
 fn forget_stale_signature(connection: &mut Connection, id: &CrashId, row: &Row) -> CallResult<()> {
     delete_stale_index_row(connection, id, row)?;
     match row.value(column::STALE_SIGNATURE) {
-        Some(_) => connection.delete_cell(
+        Some(_) => connection.delete_cells(
             &schema::CRASHES,
             row_key::crash(id),
-            column::STALE_SIGNATURE,
+            &[column::STALE_SIGNATURE],
         ),
         None => Ok(()),
     }

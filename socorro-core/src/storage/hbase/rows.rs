@@ -186,7 +186,9 @@ pub(super) fn remove(connection: &mut Connection, id: &CrashId) -> Result<()> {
             delete(table, by_time.clone())?;
         }
     }
-    delete(&schema::REQUESTED, row_key::crash(id))?;
+    for asked in [&schema::REQUESTED, &schema::REPROCESS] {
+        delete(asked, row_key::crash(id))?;
+    }
     for stale in [column::SIGNATURE, column::STALE_SIGNATURE] {
         if let Some(signature) = row.value(stale) {
             results::forget_signature(connection, id, signature).map_err(about)?;
@@ -207,7 +209,9 @@ pub(super) fn remove(connection: &mut Connection, id: &CrashId) -> Result<()> {
             (&schema::HANG, hang.as_bytes().to_vec()),
             (&schema::HANG_SUBMITTED, row_key::by_time(hang, submitted)),
         ] {
-            connection.delete_cell(table, key, &half).map_err(about)?;
+            connection
+                .delete_cells(table, key, &[&half])
+                .map_err(about)?;
         }
     }
     connection

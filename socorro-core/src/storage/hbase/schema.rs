@@ -7,6 +7,8 @@
 //! | `..._index_legacy_submitted_time` | salt time id | `ids:ooid` | an accepted crash was stored |
 //! | `..._index_unprocessed_flag` | salt time id | `ids:ooid` | a crash is not processed yet |
 //! | `..._index_legacy_unprocessed_flag` | salt time id | `ids:ooid` | **the queue**: an accepted crash is not processed yet |
+//! | `..._index_reprocess_flag` | salt YYMMDD id | `ids:ooid` | a crash is to be processed again (ours) |
+//! | `..._index_reprocess_flag` | salt YYMMDD id | `ids:ooid` | a crash is to be processed again (ours) |
 //! | `..._index_priority_unprocessed_flag` | salt YYMMDD id | `ids:ooid` | somebody asked for a crash (ours) |
 //! | `..._index_hang_id` | hang id | `ids:ooid:TYPE` | a half of a hang |
 //! | `..._index_hang_id_submitted_time` | salt time hang id | `ids:ooid:TYPE` | a half of a hang |
@@ -56,6 +58,7 @@ tables! {
     METRICS = "metrics", &[("counters", 1)];
     UNPROCESSED = "crash_reports_index_unprocessed_flag", QUEUE;
     WAITING = "crash_reports_index_legacy_unprocessed_flag", QUEUE;
+    REPROCESS = "crash_reports_index_reprocess_flag", QUEUE;
     REQUESTED = "crash_reports_index_priority_unprocessed_flag", QUEUE;
 }
 

@@ -2,6 +2,7 @@
 
 mod claims;
 mod counts;
+mod lanes;
 mod restores;
 mod saves;
 mod set_up;
@@ -22,7 +23,7 @@ use super::schema::Table;
 use super::*;
 use crate::config::Period;
 use crate::raw_crash::{ThrottleResult, field, format_timestamp};
-use crate::storage::{Blame, Claim, CrashQueue, Finish};
+use crate::storage::{Blame, Claim, CrashQueue, Finish, Lane, blocking};
 use crate::testing;
 
 /// Lease of claims in these tests.

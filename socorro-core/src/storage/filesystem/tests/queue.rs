@@ -67,6 +67,46 @@ async fn deferred_crashes_wait_until_somebody_asks() {
 }
 
 #[tokio::test]
+async fn crashes_that_wait_and_those_to_be_processed_again_take_turns() {
+    let root = TempDir::new().unwrap();
+    let store = primary(root.path());
+    let mut again = Vec::new();
+    for _ in 0..10 {
+        let (id, raw, dumps) = crash_at("2026-11-03T13:05:59Z", ThrottleResult::Defer);
+        store.save_raw_crash(&id, &raw, &dumps).await.unwrap();
+        store.reprocess(&id).await.unwrap();
+        again.push(id);
+        let (id, raw, dumps) = crash();
+        store.save_raw_crash(&id, &raw, &dumps).await.unwrap();
+    }
+    let mut claims = Vec::new();
+    for _ in 0..10 {
+        claims.push(claim(&store).await.unwrap());
+    }
+    let met = claims.iter().filter(|c| again.contains(&c.id())).count();
+    assert_eq!(met, 5);
+    assert!(store.claim_requested().await.unwrap().is_none());
+    let asked = *again
+        .iter()
+        .find(|id| claims.iter().all(|c| c.id() != **id))
+        .unwrap();
+    store.request(&asked).await.unwrap();
+    let mine = store.claim_requested().await.unwrap().unwrap();
+    assert_eq!(mine.id(), asked);
+    claims.push(mine);
+    while let Some(claim) = claim(&store).await {
+        claims.push(claim);
+    }
+    assert_eq!(claims.len(), 20);
+    let mut ends = Vec::new();
+    for mut claim in claims {
+        ends.push(claim.finish(&ProcessedCrash::default()).await.unwrap());
+    }
+    // What was asked for in two lanes is in the other one still.
+    assert_eq!(claim(&store).await.unwrap().id(), asked);
+}
+
+#[tokio::test]
 async fn a_request_made_while_a_crash_is_worked_on_survives() {
     let root = TempDir::new().unwrap();
     let store = primary(root.path());
@@ -128,7 +168,7 @@ async fn two_processors_on_one_queue_claim_each_crash_once() {
 #[test]
 fn a_request_is_in_its_place_at_every_moment_while_an_older_one_is_forgotten() {
     let root = TempDir::new().unwrap();
-    let requests = requests::Requests::below(root.path());
+    let requests = requests::Requests::below(root.path(), requests::SOON);
     let (id, ..) = crash();
     requests.make(&id).unwrap();
     let old = requests.get(&id).unwrap();
@@ -158,7 +198,7 @@ fn a_request_is_in_its_place_at_every_moment_while_an_older_one_is_forgotten() {
 #[test]
 fn a_request_is_told_from_a_later_one_whose_file_takes_the_same_inode() {
     let root = TempDir::new().unwrap();
-    let requests = requests::Requests::below(root.path());
+    let requests = requests::Requests::below(root.path(), requests::SOON);
     let (id, ..) = crash();
     requests.make(&id).unwrap();
     let first = requests.get(&id).unwrap();

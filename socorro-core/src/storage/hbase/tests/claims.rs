@@ -109,6 +109,23 @@ async fn requests_come_first_and_one_made_meanwhile_survives() {
 }
 
 #[tokio::test]
+async fn a_result_that_comes_after_its_crash_was_removed_leaves_no_ghost() {
+    let Some(store) = own().await else { return };
+    let (id, raw, dumps) = crash(ThrottleResult::Accept);
+    store.save_raw_crash(&id, &raw, &dumps).await.unwrap();
+    store.save_processed(&id, &processed("f")).await.unwrap();
+    let key = row_key::crash(&id);
+    let row = cells(&store, &schema::CRASHES, key.clone()).await.unwrap();
+    store.remove(&id).await.unwrap();
+    // As by a processor that was stopped after it had read the row, and goes on now.
+    let late = move |c: &mut Connection| results::save_in(c, &id, &processed("g"), &row);
+    let error = store.pool.run(late).await.unwrap_err();
+    assert!(error.is_not_found(), "{error}");
+    assert!(!has_row(&store, &schema::CRASHES, key).await);
+    store.drop_tables().await.unwrap();
+}
+
+#[tokio::test]
 async fn what_a_processor_killed_at_the_very_end_left_is_put_right_by_the_next() {
     let Some(store) = own().await else { return };
     let (id, raw, dumps) = crash(ThrottleResult::Accept);
@@ -166,7 +183,7 @@ async fn claiming_a_removed_crash_of_socorro_2x_leaves_no_ghost() {
         .pool
         .run({
             let row = crash_row.clone();
-            move |c| c.delete_cell(&schema::CRASHES, row.clone(), column::CLAIM)
+            move |c| c.delete_cells(&schema::CRASHES, row.clone(), &[column::CLAIM])
         })
         .await
         .map_err(show)

@@ -143,7 +143,12 @@ async fn tables_of_socorro_2x_are_completed_and_work() {
     let missing = store.check_tables().await.unwrap().missing_tables;
     let made = store.create_tables().await.unwrap();
     assert_eq!(made, missing);
-    let ours = [schema::DAY_SIGNATURES.name, schema::REQUESTED.name];
+    let ours = [
+        &schema::DAY_SIGNATURES,
+        &schema::REPROCESS,
+        &schema::REQUESTED,
+    ];
+    let ours = ours.map(|table| table.name);
     assert_eq!(made, ours);
     let check = store.check_tables().await.unwrap();
     assert!(check.is_good(), "{check:?}");

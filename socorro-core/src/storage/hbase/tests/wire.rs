@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::*;
 use crate::retry::BackoffKind;
-use crate::storage::blocking;
 use crate::testing::{Fault, Wire};
 
 #[tokio::test]
