@@ -162,9 +162,8 @@ async fn save(
             let dumps = submission.all_dumps().ok_or_else(|| lost(id))?;
             match tree.save_raw_crash(id, raw, &dumps).await {
                 Ok(()) if submission.is_sound() => {
-                    if !errors.is_empty() {
-                        let error = StorageError::All(errors);
-                        warn!(%id, %error, "the primary spool failed, another took it");
+                    for error in errors {
+                        warn!(%id, %error, "a spool failed, another took it");
                     }
                     return Ok(());
                 }
