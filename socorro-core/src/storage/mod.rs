@@ -216,7 +216,7 @@ static AT_HAND: Semaphore = Semaphore::const_new(0);
 
 /// Does work that is brief unless a disk is slow. Most of the runtime's threads may do it where they
 /// are, which saves two changes of threads; the last ones, which keep all else going, leave it to
-/// [`blocking`] threads. A panic in it goes on in the caller.
+/// `blocking` threads. A panic in it goes on in the caller.
 pub async fn brief<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match AT_HAND.try_acquire() {
         Ok(_here) => work(),
