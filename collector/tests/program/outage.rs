@@ -13,7 +13,7 @@ use crate::server::Server;
 
 const UPLOADS: usize = 40;
 /// What all uploads may hold in memory; and what the buffers of a connection may take besides.
-const MEMORY: usize = 48 << 20;
+const MEMORY: usize = 24 << 20;
 const BUFFERS: usize = 256 << 10;
 const DUMP_BYTES: usize = 4 << 20;
 

@@ -93,7 +93,7 @@ async fn the_primary_dies_under_uploads(kind: &str) {
 
     let acknowledged = Arc::new(Mutex::new(Vec::new()));
     let over = CancellationToken::new();
-    let clients = [1_000, 200_000, 400_000, 900_000].map(|size| {
+    let clients = [1_000, 200_000, 400_000, 1_500_000].map(|size| {
         let (collector, acknowledged) = (collector.clone(), acknowledged.clone());
         let over = over.clone();
         tokio::spawn(async move {
