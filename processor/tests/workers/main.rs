@@ -1,6 +1,7 @@
 //! Real worker processes, and dumps and symbols that are out to harm them.
 
 mod dump;
+mod mutations;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
