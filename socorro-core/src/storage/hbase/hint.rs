@@ -9,7 +9,7 @@ use crate::storage::Lane;
 /// A queue row: a hint that a crash waits.
 #[derive(Debug, Clone)]
 pub(super) struct Hint {
-    table: &'static Table,
+    pub(super) table: &'static Table,
     pub(super) key: Vec<u8>,
     pub(super) id: CrashId,
     /// When it was written: what is newer is another request.

@@ -69,38 +69,41 @@ impl LaneReader {
         F: Future<Output = Result<Vec<Row>, E>>,
     {
         self.ended = None;
-        if self.started.elapsed() > RESTART {
+        if !self.looks && self.started.elapsed() > RESTART {
             self.restart();
         }
-        if self.looks {
-            let (all, started) = (Pager::with_prefix(b""), Instant::now());
-            let rows = read(all.page(BATCH)).await?;
-            let are_all = i32::try_from(rows.len()).is_ok_and(|found| found < BATCH);
-            match are_all {
-                true => self.ended = Some(Instant::now()),
-                false => self.restart(),
+        loop {
+            if self.looks {
+                let (all, started) = (Pager::with_prefix(b""), Instant::now());
+                let rows = read(all.page(BATCH)).await?;
+                if i32::try_from(rows.len()).is_ok_and(|found| found < BATCH) {
+                    let is_best = self.ranges.len() == 1 || started.elapsed() < QUICK;
+                    self.looks = is_best || rows.is_empty();
+                    self.ended = Some(Instant::now());
+                    self.rows.extend(rows);
+                    return Ok(());
+                }
+                // Too many to be met this way.
+                self.restart();
             }
-            let is_best = self.ranges.len() == 1 || started.elapsed() < QUICK;
-            self.looks = are_all && (is_best || rows.is_empty());
-            self.rows.extend(rows);
-            return Ok(());
-        }
-        for _ in 0..self.ranges.len() {
-            let at = self.next;
-            self.next = (at + 1) % self.ranges.len();
-            let rows = read(self.ranges[at].page(BATCH)).await?;
-            self.ranges[at].advance(&rows, BATCH);
-            if !rows.is_empty() {
-                self.rows.extend(rows);
-                return Ok(());
+            for _ in 0..self.ranges.len() {
+                let at = self.next;
+                self.next = (at + 1) % self.ranges.len();
+                let rows = read(self.ranges[at].page(BATCH)).await?;
+                self.ranges[at].advance(&rows, BATCH);
+                if !rows.is_empty() {
+                    self.rows.extend(rows);
+                    return Ok(());
+                }
             }
+            // Behind the cursors there may be some.
+            self.looks = true;
         }
-        self.looks = true;
-        self.ended = Some(Instant::now());
-        Ok(())
     }
 
+    /// Reads all ranges from their start.
     fn restart(&mut self) {
+        self.looks = false;
         self.started = Instant::now();
         self.ranges.iter_mut().for_each(Pager::restart);
     }
@@ -158,6 +161,32 @@ mod tests {
         for mut lane in Lane::ALL.map(LaneReader::new) {
             assert_eq!(read_all(&mut lane, &[]).await.1, 100);
         }
+    }
+
+    #[tokio::test]
+    async fn what_comes_behind_the_cursors_is_met_before_the_lane_is_said_to_be_empty() {
+        let keys = |rows: std::ops::Range<usize>| -> Vec<String> {
+            let salts = 0..16u8;
+            let key = |salt| rows.clone().map(move |row| format!("{salt:x}{row:04}"));
+            salts.flat_map(key).collect()
+        };
+        let mut lane = LaneReader::new(Lane::Waiting);
+        let (mut waiting, late) = (keys(100..110), keys(0..1));
+        let (mut given, mut since) = (BTreeSet::new(), Instant::now());
+        while !lane.has_ended_since(since) {
+            since = Instant::now();
+            let read = |scan: Scan| std::future::ready(Ok::<_, ()>(table(&waiting, &scan)));
+            lane.refill(read).await.unwrap();
+            for row in lane.rows.drain(..) {
+                waiting.retain(|key| key.as_bytes() != row.key);
+                given.insert(row.key);
+            }
+            if given.len() == 150 {
+                waiting.extend(late.clone());
+                waiting.sort_unstable();
+            }
+        }
+        assert_eq!((given.len(), waiting.len()), (176, 0));
     }
 
     #[tokio::test]

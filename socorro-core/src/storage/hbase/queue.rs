@@ -16,7 +16,7 @@ use super::error::CallResult;
 use super::hint::{Hint, table_of};
 use super::lane::LaneReader;
 use super::owned::{HBaseClaim, exchange};
-use super::schema::{self, column};
+use super::schema::{self, Table, column};
 use super::{results, row_key, rows};
 use crate::crash_id::CrashId;
 use crate::storage::{Claim, CrashIds, CrashQueue, Lane, Result};
@@ -200,6 +200,14 @@ impl HBaseCrashStorage {
             self.pool.run(settle).await?;
             return Ok(None);
         }
+        let hint = match is_processed {
+            // Another processor may have done what was asked since the row was read.
+            true => match self.hint_at(hint.table, hint.key).await? {
+                Some(hint) => hint,
+                None => return Ok(None),
+            },
+            false => hint,
+        };
         if is_from_the_future(&row) {
             warn!(%id, "its cells are newer than now, so that nothing can be written over them: is \
                    the clock of its collector, or its date, wrong? Left in the queue");
@@ -228,6 +236,14 @@ impl HBaseCrashStorage {
         Ok(Some(HBaseClaim::new(&self.pool, id, cell, hints)))
     }
 
+    /// The hint in that row; `None` if there is no such row.
+    async fn hint_at(&self, table: &'static Table, key: Vec<u8>) -> CallResult<Option<Hint>> {
+        let read =
+            move |connection: &mut Connection| connection.get(table, key.clone(), &[column::OOID]);
+        let row = self.pool.read(read).await?;
+        Ok(row.and_then(|row| Hint::of(table, row)))
+    }
+
     /// A hint of a crash that is not there: a request waits for its crash a day or two; everything
     /// else is what is left of a removed crash.
     async fn without_crash(&self, hint: Hint, lane: Lane) -> CallResult<Option<HBaseClaim>> {
@@ -245,14 +261,7 @@ impl HBaseCrashStorage {
         let Some(key) = rows::by_time_key(&met.id, row) else {
             return Ok(vec![met]);
         };
-        let table = &schema::UNPROCESSED;
-        let read =
-            move |connection: &mut Connection| connection.get(table, key.clone(), &[column::OOID]);
-        let other = self
-            .pool
-            .read(read)
-            .await?
-            .and_then(|row| Hint::of(table, row));
+        let other = self.hint_at(&schema::UNPROCESSED, key).await?;
         Ok([other, Some(met)].into_iter().flatten().collect())
     }
 }

@@ -2,9 +2,21 @@
 
 use super::*;
 
+/// Tables of its own, and claims that outlast the test.
+async fn with_long_lease() -> Option<HBaseCrashStorage> {
+    let tables = own().await?;
+    let options = HBaseOptions {
+        claim_lease: Period::from_secs(600),
+        ..options(&testing::hbase()?, &tables.table_prefix)
+    };
+    Some(HBaseCrashStorage::new(&options, "web1"))
+}
+
 #[tokio::test]
 async fn all_lanes_are_served_and_a_request_is_when_many_crashes_wait() {
-    let Some(store) = own().await else { return };
+    let Some(store) = with_long_lease().await else {
+        return;
+    };
     let mut ids = Vec::new();
     for _ in 0..40 {
         let (id, raw, dumps) = crash(ThrottleResult::Defer);
@@ -58,7 +70,9 @@ async fn all_lanes_are_served_and_a_request_is_when_many_crashes_wait() {
 
 #[tokio::test]
 async fn a_flood_of_requests_lets_others_pass() {
-    let Some(store) = own().await else { return };
+    let Some(store) = with_long_lease().await else {
+        return;
+    };
     for throttle in [ThrottleResult::Accept, ThrottleResult::Defer] {
         for _ in 0..20 {
             let (id, raw, dumps) = crash(throttle);
@@ -76,4 +90,28 @@ async fn a_flood_of_requests_lets_others_pass() {
     }
     assert_eq!(passed, 4);
     store.drop_tables().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_another_processor_has_done_since_the_row_was_read_is_not_done_again() {
+    let Some(one) = with_long_lease().await else {
+        return;
+    };
+    let two = beside(&one);
+    for _ in 0..10 {
+        let (id, raw, dumps) = crash(ThrottleResult::Defer);
+        one.save_raw_crash(&id, &raw, &dumps).await.unwrap();
+        one.save_processed(&id, &processed("f")).await.unwrap();
+        one.reprocess(&id).await.unwrap();
+    }
+    // It reads more rows than it claims.
+    let mut first = claim(&two).await.unwrap();
+    first.finish(&processed("g")).await.unwrap();
+    for _ in 0..9 {
+        let mut other = claim(&one).await.unwrap();
+        other.finish(&processed("g")).await.unwrap();
+    }
+    assert!(claim(&two).await.is_none());
+    assert!(claim(&one).await.is_none());
+    one.drop_tables().await.unwrap();
 }
