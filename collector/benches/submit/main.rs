@@ -7,8 +7,8 @@
 //!
 //! Starts the real program on a spool below `TMPDIR`, which should lie on the kind of disk that a spool
 //! has, and posts crashes with 30 annotations and a dump of 500,000 bytes. Rates are compared with a
-//! bare program that writes and syncs the same two files without HTTP (`bare.rs`), and with a collector
-//! that discards them all, which is what HTTP alone takes, in turns. Load and server share the machine:
+//! bare program that writes and syncs the same files, or the files and links, without HTTP (`bare.rs`), and
+//! with a collector that discards them all, which is what HTTP alone takes, in turns. Load and server share the machine:
 //! the ratios and the processor times count. At most about 6 GB are on the
 //! disk at a time, which are removed at the end; what was deleted makes new files on ext4 slow for some
 //! minutes, so wait before a second run.
@@ -22,6 +22,7 @@ mod server;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bare::Bare;
 use load::{Load, multipart};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use server::Server;
@@ -79,12 +80,15 @@ impl Bench {
         let discarded = Load::plain(discarding.address, &self.body);
         small.drive(8, WINDOW);
         for connections in [8, 32, 128] {
-            let (mut bare, mut served, mut latencies) = (Vec::new(), Vec::new(), Vec::new());
-            let mut alone = Vec::new();
+            let (mut files, mut links) = (Vec::new(), Vec::new());
+            let (mut served, mut alone, mut latencies) = (Vec::new(), Vec::new(), Vec::new());
             for round in 0..ROUNDS {
-                let dir = self.spool(&format!("bare-{connections}-{round}"));
-                bare.push(bare::drive(&dir, &self.body, connections, WINDOW).rate());
-                empty_files(&dir);
+                for (bare, rates) in [(Bare::Files, &mut files), (Bare::FilesAndLinks, &mut links)]
+                {
+                    let dir = self.spool(&format!("{bare:?}-{connections}-{round}"));
+                    rates.push(bare.drive(&dir, &self.body, connections, WINDOW).rate());
+                    empty_files(&dir);
+                }
                 let done = small.drive(connections, WINDOW);
                 served.push(done.rate());
                 latencies.extend(done.latencies);
@@ -92,15 +96,14 @@ impl Bench {
                 alone.push(discarded.drive(connections, WINDOW / 2).rate());
             }
             println!(
-                "  {connections} connections, reports/s, bare {bare:.0?}, collector {served:.0?}, \
-                 HTTP alone {alone:.0?}"
+                "  {connections} connections, reports/s: collector {served:.0?}, bare files {files:.0?}"
             );
-            let ratios = bare.iter().zip(&served).map(|(bare, served)| served / bare);
-            tell(
-                &format!("rate against the bare program, {connections} connections"),
-                ">= 1.0",
-                median(ratios.collect()),
-            );
+            println!("    bare files and links {links:.0?}, HTTP alone {alone:.0?}");
+            for (what, bare) in [("files", files), ("files and links", links)] {
+                let ratios = bare.iter().zip(&served).map(|(bare, served)| served / bare);
+                let what = format!("rate against bare {what}, {connections} connections");
+                tell(&what, ">= 1.0", median(ratios.collect()));
+            }
             if connections == 8 {
                 let middle = percentile(&mut latencies, 50);
                 let high = percentile(&mut latencies, 99);
